@@ -3,8 +3,11 @@
 #   make test   all checks and all tests                           make fmt    format the code
 #   make check  format, lint, types, import contracts              make lock   pin requirements again
 #   make clean  remove what the targets made                       make crash  kill runs, compare
+#   make round-trip  from Snowflake and back, against a local server
 #   make picture  draw docs/demo.svg from a demo              make diagnose  faults by monitors
 #   make properties  1,000 examples of each property that has no number of its own (EXAMPLES=1000)
+#   make crash-posts  kill runs while clients repeat every post, compare
+#   make sinks  kill the pump of each sink between its steps, count rows
 #   make receiver  send metrics to npm's statsd (needs node and npm), and compare what it reads
 # Another Python: make test PYTHON=python3.12. Kills with first calls learnt: make crash FIRST_CALL=learn
 
@@ -23,7 +26,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-con
 	--generate-hashes --strip-extras --allow-unsafe --no-emit-options
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check bench crash diagnose properties picture receiver fmt lock clean
+.PHONY: help demo test check bench round-trip crash crash-posts sinks diagnose properties picture receiver fmt lock clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -44,6 +47,12 @@ check: $(VENV)/.dev
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
+crash-posts: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.posting_crash $(ARGS)
+
+sinks: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.sinks_whole
+
 crash: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.crash_whole --first-call $(FIRST_CALL) $(ARGS)
 
@@ -52,6 +61,9 @@ diagnose: $(VENV)/.dev
 
 properties: $(VENV)/.dev
 	@EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/property $(ARGS)
+
+round-trip: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.round_trip
 
 picture: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.demo_picture

@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks import (
     before_after,
     growth,
+    intake,
     ledger,
     memory,
     overhead,
@@ -21,6 +22,7 @@ from benchmarks import (
     versus,
 )
 from benchmarks.harness import RESULTS
+from benchmarks.sources import frame as sources
 
 Options = argparse.Namespace
 BENCHMARKS: Mapping[str, Callable[[Options], dict[str, Any]]] = {
@@ -30,13 +32,15 @@ BENCHMARKS: Mapping[str, Callable[[Options], dict[str, Any]]] = {
     "memory": lambda o: memory.run((10_000, o.rows or 1_000_000)),
     "ledger": lambda o: ledger.run(o.rows or 10_000_000, o.contacts, o.repeats or 5),
     "reading": lambda o: reading.run(o.rows or 200_000, o.repeats or 5),
+    "intake": lambda o: intake.run(o.rows or 10_000, o.repeats or 3),
+    "sources": lambda o: sources.run(o.parts, o.rows or 1_000_000),
     "requests": lambda o: requests.run(o.rows or 5_000),
     "versus": lambda o: versus.run(o.parts, o.repeats or 3, plots=o.plots),
     "growth": lambda o: growth.run(
         o.parts, o.repeats or 3, o.contacts, rows=o.rows, ledgers=o.ledgers, plots=o.plots
     ),
 }
-PARTS = (*versus.PARTS, *growth.PARTS)
+PARTS = (*versus.PARTS, *growth.PARTS, *sources.PARTS)
 
 
 def main() -> None:
@@ -64,16 +68,23 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--repeats",
         type=int,
-        help="of what is compared: 5 times; versus and growth: 3; before and after: 9",
+        help="of what is compared: 5 times; versus, growth and intake: 3; before and after: 9",
     )
     add("--before", default="", help="the commit that telemetry-before-after compares with")
     add("--seconds", type=float, default=60.0, help="of each quota case")
     add(
         "--rows",
         type=int,
-        help="of memory: 1,000,000; ledger: 10,000,000; reading: 200,000; requests: 5,000",
+        help="of memory and sources: 1,000,000; ledger: 10,000,000; reading: 200,000; requests: "
+        "5,000; intake: 10,000 posts",
     )
-    add("--parts", nargs="+", choices=PARTS, default=[], help="of versus or growth; all by default")
+    add(
+        "--parts",
+        nargs="+",
+        choices=PARTS,
+        default=[],
+        help="of versus, growth or sources; all by default",
+    )
     add("--plots", type=Path, default=RESULTS, help="the folder that versus and growth draw into")
     add(
         "--ledgers", type=Path, help="a folder where growth keeps its filled ledgers and finds them"

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import structlog
 
+from dispatcher.app.sources import make_source
 from dispatcher.app.suppression import (
     ListContext,
     can_be_compared,
@@ -15,7 +16,7 @@ from dispatcher.app.suppression import (
     last_size,
     open_list,
 )
-from dispatcher.app.wiring import make_source, opt_out_columns
+from dispatcher.app.wiring import opt_out_columns
 from dispatcher.domain.failure_rate import FailureRate
 from dispatcher.domain.quiet_hours import QuietHours
 from dispatcher.engine.campaign_rules import CampaignRules

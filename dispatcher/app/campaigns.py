@@ -9,30 +9,33 @@ from functools import partial
 import structlog
 
 from dispatcher.app.campaign_rules import list_context, open_campaign_rules
+from dispatcher.app.sources import make_source
+from dispatcher.app.store import open_store
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
-from dispatcher.app.wiring import make_likeness, make_policy, make_source
+from dispatcher.app.wiring import make_likeness, make_policy
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.campaign_run import Campaign, CampaignRun, make_campaign_run
 from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.intake import ContactLimit
 from dispatcher.engine.scheduling import Weight
-from dispatcher.ledgers.campaigns import campaign_ids
-from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.registration import OpenOptions
-from dispatcher.ledgers.write.in_doubt import campaigns_in_doubt
-from dispatcher.ports import CampaignTracing, Clock, EventSink, Source
+from dispatcher.ports import CampaignTracing, Clock, EventSink, Ledger, Source, Store
+from dispatcher.ports.questions import CampaignNames, DoubtsElsewhere
 from dispatcher.settings import CampaignSettings, Settings
 from dispatcher.telemetry.tag_values import same_tags
 
 
 @dataclass(frozen=True, slots=True)
 class OpenCampaign:
-    """A campaign with its open ledger; ``settings`` are those that hold for it alone."""
+    """A campaign with its ledger, which the ``store`` has open.
+
+    ``settings`` are those that hold for it alone.
+    """
 
     campaign: CampaignSettings
     settings: Settings
     source: Source
-    ledger: SqliteLedger
+    store: Store
+    ledger: Ledger
     events: EventSink
     rules: CampaignRules
     tracing: CampaignTracing | None = None
@@ -42,7 +45,7 @@ async def open_campaigns(
     settings: Settings, telemetry: RunTelemetry, stack: AsyncExitStack,
     on_too_many: Callable[[CampaignSettings], None], *, once: bool, adopt: bool = False,
 ) -> list[OpenCampaign]:  # fmt: skip
-    """Open every campaign, and recover the contacts that an ended run left unfinished.
+    """Open every campaign, and take up the contacts that an ended run left unfinished.
 
     ``on_too_many`` is called with a campaign of which too large a share of contacts failed.
     ``adopt`` accepts a ledger that is a copy.
@@ -55,15 +58,15 @@ async def open_campaigns(
     """
     views = [settings.only(campaign) for campaign in settings.campaigns]
     sources = [make_source(view, once=once) for view in views]
-    options = OpenOptions(adopt, settings.ledger.allow_network_filesystem)
-    first = await SqliteLedger.open(settings.ledger.path, views[0].campaign, options=options)
-    stack.push_async_callback(first.close)
-    _log_ledger(first, settings)
+    store = await open_store(settings, adopt=adopt)
+    stack.push_async_callback(store.close)
+    _log_ledger(store, settings)
+    ledgers = {view.campaign: await store.campaign(view.campaign) for view in views}
+    taken_up = await store.take_up()
     opened = []
     for view, source in zip(views, sources, strict=True):
-        ledger = first if view is views[0] else await first.for_campaign(view.campaign)
-        events = telemetry.sink(view.campaign)
-        recovered = await ledger.recover()
+        events, ledger = telemetry.sink(view.campaign), ledgers[view.campaign]
+        recovered = taken_up[view.campaign]
         structlog.get_logger(campaign=view.campaign).info(
             "run.started", released=recovered.released, in_doubt=recovered.in_doubt
         )
@@ -74,8 +77,8 @@ async def open_campaigns(
         tracing = None
         if telemetry.tracing is not None:
             tracing = telemetry.tracing.campaign(view.campaign)
-        opened.append(OpenCampaign(campaign, view, source, ledger, events, rules, tracing))
-    await _warn_of_other_campaigns(first, [view.campaign for view in views])
+        opened.append(OpenCampaign(campaign, view, source, store, ledger, events, rules, tracing))
+    await _warn_of_other_campaigns(store, [view.campaign for view in views])
     return opened
 
 
@@ -118,6 +121,8 @@ def _campaign_run(
             quota_share,
             accepted,
             make_likeness(settings),
+            settings.source.kind == "http",
+            opened.store.tenure,
         ),
         pool,
         clock,
@@ -130,23 +135,23 @@ def _campaign_run(
     return run
 
 
-def _log_ledger(ledger: SqliteLedger, settings: Settings) -> None:
+def _log_ledger(store: Store, settings: Settings) -> None:
     """Log that the ledger is new, or a copy that was adopted."""
     campaign = EVERY_CAMPAIGN if len(settings.campaigns) > 1 else settings.campaign
     log = structlog.get_logger(campaign=campaign, path=str(settings.ledger.path.resolve()))
-    if ledger.created:
+    if store.created:
         log.info("ledger.created")
-    if ledger.adopted is not None:
-        log.warning("ledger.adopted", detail=ledger.adopted)
+    if store.adopted is not None:
+        log.warning("ledger.adopted", detail=store.adopted)
 
 
-async def _warn_of_other_campaigns(ledger: SqliteLedger, campaigns: Sequence[str]) -> None:
+async def _warn_of_other_campaigns(store: Store, campaigns: Sequence[str]) -> None:
     """Log campaigns with the same tag, and other campaigns whose contacts in doubt stay so."""
-    names = await ledger.job(campaign_ids)
+    names = await store.look(CampaignNames())
     for value, group in same_tags(names):
         if not set(group).isdisjoint(campaigns):
             # Their metrics are added up, also those of an earlier run and of this one.
             structlog.get_logger(campaign=value).warning("campaign.tag_shared", names=group)
-    counts = await ledger.job(partial(campaigns_in_doubt, campaigns=campaigns))
+    counts = await store.look(DoubtsElsewhere(tuple(campaigns)))
     for name, in_doubt in counts.items():
         structlog.get_logger(campaign=name).warning("run.doubts_elsewhere", in_doubt=in_doubt)

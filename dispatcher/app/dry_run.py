@@ -8,11 +8,12 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from dispatcher.app.campaign_rules import list_context, open_campaign_rules
-from dispatcher.app.wiring import make_likeness, make_policy, make_source, open_reader
+from dispatcher.app.sources import make_source
+from dispatcher.app.store import open_dry_run_view
+from dispatcher.app.wiring import make_likeness, make_policy, open_reader
 from dispatcher.domain.first_call_forecast import FirstCallForecast
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.readonly.dry_run import DryRun, DryRunOptions, DryRunReport, ScanProgress
-from dispatcher.ledgers.read.dry_run_view import DryRunView
 from dispatcher.settings import Settings
 
 SHOW_SECONDS = 0.2
@@ -51,7 +52,7 @@ async def _plan(
 ) -> DryRunReport:
     clock, policy = SystemClock(), make_policy(settings)
     async with AsyncExitStack() as stack:
-        ledger = stack.enter_context(DryRunView(settings.ledger.path, settings.campaign))
+        ledger = stack.enter_context(open_dry_run_view(settings))
         rules = await open_campaign_rules(
             settings.rules, settings.campaign, stack, lambda: None, list_context(settings)
         )
@@ -60,7 +61,7 @@ async def _plan(
         workers, halts = settings.engine.workers, settings.rules.halt_suspicious
         options = DryRunOptions(sample, workers, ended_after, rules, halts, first_calls)
         below = random.Random(seed).randrange  # noqa: S311 - a sample, not a secret
-        source = make_source(settings, once=True)
+        source = make_source(settings, once=True, patient=False)
         dry_run = DryRun(source, ledger, policy, clock, options, below)
         stack.push_async_callback(_cancel, asyncio.ensure_future(_show(dry_run.progress, show)))
         if sample == 0:

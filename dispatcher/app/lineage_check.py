@@ -5,16 +5,17 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
+from dispatcher.app.store import open_links
 from dispatcher.app.wiring import open_reader
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.readonly.lineage_check import LineageCheckProgress, verify
-from dispatcher.ledgers.lineage_check import ExclusiveLinkStore, UnverifiedQuery
+from dispatcher.ports.questions import UnverifiedLinks
 from dispatcher.settings import Settings
 
 
 def verify_lineage(
     settings: Settings,
-    query: UnverifiedQuery,
+    query: UnverifiedLinks,
     check: LineageCheckProgress,
     show: Callable[[LineageCheckProgress], None],
 ) -> None:
@@ -31,12 +32,12 @@ def verify_lineage(
 
 async def _verify(
     settings: Settings,
-    query: UnverifiedQuery,
+    query: UnverifiedLinks,
     check: LineageCheckProgress,
     show: Callable[[LineageCheckProgress], None],
 ) -> None:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        links = stack.enter_context(ExclusiveLinkStore(settings.ledger.path, query))
+        links = stack.enter_context(open_links(settings, query))
         platform, reader = await open_reader(settings, clock, stack)
         await verify(links, platform, reader, clock, check, show)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from dispatcher.app.lineage_formats import ExportFormat, Written, check_format, write
+from dispatcher.app.store import operator_store, pages
 from dispatcher.domain.errors import DispatcherError, ExitCode
-from dispatcher.ledgers.read.reader import lineage_rows
+from dispatcher.ports.questions import BEGINNING, LineageRows, Page
+from dispatcher.ports.stored_rows import LineageRow
+from dispatcher.sinks.lineage_formats import ExportFormat, Written, check_format, write
 
 MODE = 0o600
 """Owner only: the lineage identifies people."""
@@ -32,7 +34,7 @@ class ExportRequest:
     ledger: Path
     campaign: str | None
     format: ExportFormat
-    since: int | None
+    since: str | None
     out: Path | None
     cursor_file: Path | None
     overwrite: bool = False
@@ -49,35 +51,53 @@ def export(request: ExportRequest, stdout: BinaryIO) -> Written:
     """
     check_format(request.format)
     since = _first_cursor(request)
-    rows = lineage_rows(request.ledger, request.campaign, since)
-    if request.out is None:
-        written = write(request.format, rows, stdout, since)
-        stdout.flush()
-    else:
-        if request.out.exists() and not request.overwrite:
-            raise OutputError(
-                f"{request.out}: exists already; give each export its own name, or replace "
-                "it with --overwrite"
-            )
-        with _replacing(request.out) as file:
-            written = write(request.format, rows, file, since)
+    with operator_store(request.ledger) as store:
+        written = _write(request, pages(store, LineageRows(request.campaign), since), stdout)
     if request.cursor_file is not None:
         with _replacing(request.cursor_file) as file:
             file.write(f"{written.cursor}\n".encode())
     return written
 
 
-def _first_cursor(request: ExportRequest) -> int:
+def _write(request: ExportRequest, found: Iterator[Page[LineageRow]], stdout: BinaryIO) -> Written:
+    if request.out is None:
+        written = write(request.format, found, stdout)
+        stdout.flush()
+        return written
+    if request.out.exists() and not request.overwrite:
+        raise OutputError(
+            f"{request.out}: exists already; give each export its own name, or replace "
+            "it with --overwrite"
+        )
+    with _replacing(request.out) as file:
+        return write(request.format, found, file)
+
+
+def _first_cursor(request: ExportRequest) -> str:
     if request.since is not None or request.cursor_file is None:
-        return request.since or 0
+        return request.since or BEGINNING
     try:
-        return int(request.cursor_file.read_text("ascii"))
+        return _cursor_in(request.cursor_file)
     except FileNotFoundError:
-        return 0
+        return BEGINNING
     except (OSError, ValueError) as error:
         raise OutputError(
             f"{request.cursor_file}: contains no cursor ({error}); correct it, or use --since"
         ) from None
+
+
+def _cursor_in(path: Path) -> str:
+    """Return the cursor of a file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it has something else.
+
+    """
+    words = path.read_text("ascii").split()
+    if len(words) != 1:
+        raise ValueError("one word is needed")
+    return words[0]
 
 
 @contextmanager

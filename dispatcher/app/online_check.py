@@ -7,7 +7,9 @@ import uvloop
 
 from dispatcher.app.address_settings import api_setting
 from dispatcher.app.authorization_report import OnlineFinding, grant_findings
+from dispatcher.app.online_intake import check_intake
 from dispatcher.app.online_lookups import look_up
+from dispatcher.app.online_sinks import check_sinks
 from dispatcher.app.wiring import make_pacer, make_platform
 from dispatcher.domain.answer import NoAnswer
 from dispatcher.domain.failure import AnswerKind, classify
@@ -30,13 +32,14 @@ PROBE_ID = "dispatcher-check-online"
 def check_online(settings: Settings) -> list[OnlineFinding]:
     """Get a token, compare its grants with the required ones, and make one state check.
 
-    Then look up the sender, and the first conversations of each source. No message is sent.
+    Then look up the sender, and the first conversations of each source. No message is sent. First
+    the addresses are tried at which contacts are accepted, and each sink is opened.
     """
     return uvloop.run(_check_clients(settings))
 
 
 async def _check_clients(settings: Settings) -> list[OnlineFinding]:
-    findings: list[OnlineFinding] = []
+    findings = [*await check_intake(settings), *await check_sinks(settings)]
     for client, client_settings in per_client_settings(settings):
         prefix = f"client {client}: " if client else ""
         found = await _check_client(client_settings)

@@ -1,10 +1,12 @@
 """Looks up what a run rests on: the sender, and the first conversations of each source."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 
 from dispatcher.app.authorization_report import OnlineFinding
-from dispatcher.app.wiring import make_source
+from dispatcher.app.source_inventory import count_source
+from dispatcher.app.sources import make_source
 from dispatcher.domain.answer import Answer
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
@@ -56,15 +58,24 @@ async def _look_up_sender(settings: Settings, platform: Platform) -> list[Online
 
 
 async def _look_up_source(settings: Settings, platform: Platform) -> list[OnlineFinding]:
-    if settings.source.path == _STANDARD_INPUT:
+    if settings.source.kind == "http" or settings.source.path == _STANDARD_INPUT:
         return []
     name = f"source of {settings.campaign}"
     try:
+        counted = await asyncio.to_thread(count_source, settings)
         ids = await _first_conversations(settings)
     except SourceError as error:
         return [OnlineFinding(name, str(error), ok=False)]
+    found = [OnlineFinding(name, counted, ok=True)] if counted else []
+    return [*found, await _look_up_conversations(name, ids, platform)]
+
+
+async def _look_up_conversations(
+    name: str, ids: Sequence[str], platform: Platform
+) -> OnlineFinding:
+    """Return how many of a source's first conversations the platform knows."""
     if not ids:
-        return [OnlineFinding(name, "it has no contact to look up", ok=True)]
+        return OnlineFinding(name, "it has no contact to look up", ok=True)
     kinds = [classify(Step.CHECK, (await platform.check(id_)).result) for id_ in ids]
     gone, known = kinds.count(AnswerKind.GONE), kinds.count(AnswerKind.ACCEPTED)
     if gone == len(ids):
@@ -72,16 +83,14 @@ async def _look_up_source(settings: Settings, platform: Platform) -> list[Online
             f"none of its first {gone} conversations is known (404): the list (source.path) is of "
             "another organisation or too old, or the client's organisation or the region is wrong"
         )
-        return [OnlineFinding(name, detail, ok=False)]
-    return [
-        OnlineFinding(name, f"{known} of its first {len(ids)} conversations are known", ok=True)
-    ]
+        return OnlineFinding(name, detail, ok=False)
+    return OnlineFinding(name, f"{known} of its first {len(ids)} conversations are known", ok=True)
 
 
 async def _first_conversations(settings: Settings) -> Sequence[str]:
     """Return the first conversation ids of a source, from its beginning."""
     ids: dict[str, None] = {}
-    source = make_source(settings, once=True)
+    source = make_source(settings, once=True, patient=False)
     async with aclosing(source.batches({})) as batches:
         async for batch in batches:
             ids.update(dict.fromkeys(contact.conversation_id for contact in batch.contacts))

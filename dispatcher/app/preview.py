@@ -9,16 +9,17 @@ from dataclasses import dataclass, field
 
 import uvloop
 
+from dispatcher.app.sources import make_source
+from dispatcher.app.store import operator_store
 from dispatcher.app.suppression import id_columns, read_list
-from dispatcher.app.wiring import make_policy, make_row_rules, make_source, open_client
+from dispatcher.app.wiring import make_policy, make_row_rules, open_client
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.single_send import SingleSend, SingleSendReport
-from dispatcher.ledgers.errors import CommandError
-from dispatcher.ledgers.read.contact_history import describe_contact
-from dispatcher.ports import Batch
+from dispatcher.ports import Batch, CommandError
+from dispatcher.ports.questions import HistoryOf
 from dispatcher.settings import Settings
 from dispatcher.sources.options import RowRules
 from dispatcher.sources.rows.contact_builder import ContactBuilder
@@ -125,7 +126,7 @@ def _is_in_ledger(settings: Settings, target: str) -> bool:
     if not settings.ledger.path.exists():
         return False
     with suppress(CommandError):
-        return bool(describe_contact(settings.ledger.path, target, None))
+        return bool(operator_store(settings.ledger.path).look(HistoryOf(target)))
     return False
 
 
@@ -148,7 +149,7 @@ class _Collector:
 
     async def read(self, settings: Settings) -> Preview:
         """Read the source of the settings to its end."""
-        async with aclosing(make_source(settings, once=True).batches({})) as batches:
+        async with aclosing(make_source(settings, once=True, patient=False).batches({})) as batches:
             async for batch in batches:
                 self._add(batch)
         longest, shortest = (sorted(sized, reverse=True) for sized in self._by_length)

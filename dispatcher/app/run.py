@@ -5,7 +5,7 @@ import gc
 import signal
 from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import BinaryIO, Protocol, Self
 
 import structlog
@@ -14,9 +14,12 @@ import uvloop
 from dispatcher.app.campaigns import make_campaign_runs, open_campaigns
 from dispatcher.app.control.commands import CommandHandler
 from dispatcher.app.control.server import serve_commands
+from dispatcher.app.http_intake import serve_intake
 from dispatcher.app.loop_lag import LoopLag
 from dispatcher.app.oauth_clients import open_pool, preflight
+from dispatcher.app.sinks import start_sinks
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
+from dispatcher.app.webhooks import Webhooks
 from dispatcher.app.wiring import make_policy
 from dispatcher.domain.errors import DispatcherError
 from dispatcher.domain.events import Halted
@@ -27,10 +30,10 @@ from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.run_options import PipelineOptions, RunOutcome
 from dispatcher.http_server.health import serve_health
 from dispatcher.http_server.unix_socket import OFF, open_socket
-from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.lock import SOCKET_OFF
-from dispatcher.ports import Clock, Totals
+from dispatcher.ports import SOCKET_OFF, Clock, Store, Totals
 from dispatcher.settings import CampaignSettings, Settings, requests_per_minute
+from dispatcher.sinks.pump import LineagePump
+from dispatcher.sinks.webhook import Webhook
 from dispatcher.telemetry.stats.run_stats import Snapshot
 
 COLLECT_AFTER = 20_000
@@ -105,6 +108,7 @@ def run(
         LedgerError: the ledger cannot be used, is a copy, or has failed.
         CredentialsError: the platform refuses the client id and secret at the start.
         HealthAddressError: the health address is taken.
+        PostAddressError: the address of an HTTP intake is taken.
         ControlAddressError: the control socket cannot be made.
 
     """
@@ -130,13 +134,15 @@ class _Run:
         self._order = order
         self._view = view
         self._clock: Clock = SystemClock()
-        self._telemetry = RunTelemetry(settings)
+        self._webhooks = Webhooks(settings)
+        self._telemetry = RunTelemetry(settings, self._webhooks.listeners)
         several = len(settings.campaigns) > 1
         self._log = structlog.get_logger(campaign=EVERY_CAMPAIGN if several else settings.campaign)
         self._signals = 0
         self._loop_lag = LoopLag()
         self._task: asyncio.Future[RunResult] | asyncio.Future[RunOutcome] | None = None
         self._pipeline: Pipeline | None = None
+        self._sinks: Mapping[str, LineagePump | Webhook] = {}
 
     async def run(self) -> RunResult:
         """Run; a signal before the first contact ends the run cleanly, too."""
@@ -161,7 +167,7 @@ class _Run:
                 settings, telemetry, stack, self._too_many_failed,
                 once=order.once, adopt=order.adopt,
             )  # fmt: skip
-            await self._serve_commands(stack, campaigns[0].ledger)
+            await self._serve_commands(stack, campaigns[0].store)
             pool = await open_pool(
                 settings, self._clock, stack, telemetry.shared_sink, telemetry.tracing
             )
@@ -170,7 +176,15 @@ class _Run:
                 campaigns, pool, self._clock, order.limit, order.accepted
             )
             pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
-            await self._serve_health(stack, pool, pipeline)
+            await self._serve_health(stack, pool, pipeline, campaigns[0].store)
+            self._sinks = start_sinks(
+                settings,
+                campaigns[0].store.lineage_log(),
+                stack,
+                campaigns[0].events,
+                self._webhooks.by_name,
+            )
+            await serve_intake(stack, campaigns, campaign_runs, settings.environment)
             telemetry.begin(once=order.once)
             try:
                 outcome = await self._run_pipeline(stack, pipeline)
@@ -178,7 +192,16 @@ class _Run:
                 telemetry.fail()
                 raise
             totals = {opened.campaign.name: await opened.ledger.totals() for opened in campaigns}
+            self._note_end(outcome, totals)
         return RunResult(outcome, telemetry.snapshots(), totals)
+
+    def _note_end(self, outcome: RunOutcome | None, totals: Mapping[str, Totals]) -> None:
+        """Post a notice for each campaign: how its run ended, and its contacts by status."""
+        for name, total in totals.items():
+            facts: dict[str, str | int | float] = {"outcome": outcome or "stopped"}
+            for (status, _), number in total.by_status.items():
+                facts[status] = int(facts.get(status, 0)) + number
+            self._webhooks.add("ended", name, facts)
 
     def _pipeline_options(self) -> PipelineOptions:
         engine = self._settings.engine
@@ -195,7 +218,7 @@ class _Run:
         )
 
     async def _serve_health(
-        self, stack: AsyncExitStack, pool: ClientPool, pipeline: Pipeline
+        self, stack: AsyncExitStack, pool: ClientPool, pipeline: Pipeline, store: Store
     ) -> None:
         settings = self._settings.telemetry
         if settings.health_port:
@@ -204,27 +227,30 @@ class _Run:
                 settings.health_host,
                 settings.health_port,
                 status=lambda: self._telemetry.status(pipeline.in_flight),
-                ready=lambda: pool.halted_since is None and not pipeline.halted,
+                ready=lambda: (
+                    pool.halted_since is None and not pipeline.halted and store.away_since is None
+                ),
             )
 
-    async def _serve_commands(self, stack: AsyncExitStack, ledger: SqliteLedger) -> None:
+    async def _serve_commands(self, stack: AsyncExitStack, store: Store) -> None:
         """Serve the operator's commands, and record the socket in the ledger's lock file."""
         configured = self._settings.control.socket
         if configured == OFF:
-            ledger.record_socket(SOCKET_OFF)
+            store.record_socket(SOCKET_OFF)
             return
         control = open_socket(self._settings.ledger.path, configured)
         if control.moved:
             self._log.warning("control.socket_moved", path=str(control.path), detail=control.moved)
-        handler = CommandHandler(ledger, self._status, lambda: self._pipeline)
+        handler = CommandHandler(store, self._status, lambda: self._pipeline)
         await serve_commands(stack, control, handler.by_name())
-        ledger.record_socket(str(control.path))
+        store.record_socket(str(control.path))
 
     def _status(self) -> Mapping[str, object]:
         """Return the status of the run for its control socket."""
         in_flight = self._pipeline.in_flight if self._pipeline else 0
         return {
             "requests_per_second": requests_per_minute(self._settings) / 60,
+            "sinks": {name: asdict(pump.state) for name, pump in self._sinks.items()},
             **self._telemetry.status(in_flight),
         }
 

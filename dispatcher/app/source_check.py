@@ -6,13 +6,15 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from dispatcher.app.sources import make_source
+from dispatcher.app.store import open_dry_run_view
 from dispatcher.app.suppression import compare_list, id_columns, read_list
-from dispatcher.app.wiring import make_row_rules, make_source, opt_out_columns
+from dispatcher.app.wiring import make_row_rules, opt_out_columns
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.status import Irregularity
 from dispatcher.engine.clock import SystemClock
+from dispatcher.engine.readonly.dry_run import LedgerView
 from dispatcher.engine.time_zones import find_zone
-from dispatcher.ledgers.read.dry_run_view import DryRunView
 from dispatcher.ports import Batch
 from dispatcher.settings import Settings
 from dispatcher.sources.files.file_source import FileSource
@@ -85,7 +87,9 @@ def column_problems(settings: Settings) -> list[str]:
         SourceError: no file exists.
 
     """
-    sources = [make_source(settings.only(one), once=True) for one in settings.campaigns]
+    sources = [
+        make_source(settings.only(one), once=True, patient=False) for one in settings.campaigns
+    ]
     files = [source for source in sources if isinstance(source, FileSource | FolderSource)]
     return [problem for source in files for problem in source.column_problems({})]
 
@@ -120,9 +124,9 @@ def open_opt_out_list(settings: Settings) -> OptOutList | None:
 async def _check(settings: Settings, opt_out: OptOutList | None) -> SourceReport:
     report = SourceReport(listed=None if opt_out is None else opt_out.values)
     scan = _Scan(settings, report, opt_out)
-    with DryRunView(settings.ledger.path, settings.campaign) as ledger:
+    with open_dry_run_view(settings) as ledger:
         report.is_begun = ledger.has_contacts
-        source = make_source(settings, once=True)
+        source = make_source(settings, once=True, patient=False)
         async with aclosing(source.batches({})) as batches:
             async for batch in batches:
                 scan.count(batch, ledger)
@@ -144,7 +148,7 @@ class _Scan:
         self._zone_column = settings.rules.timezone_column
         self._now = SystemClock().time()
 
-    def count(self, batch: Batch, ledger: DryRunView) -> None:
+    def count(self, batch: Batch, ledger: LedgerView) -> None:
         report, new = self._report, ledger.take_new(batch.contacts)
         report.rows += batch.rows
         report.filtered += batch.filtered
@@ -163,7 +167,7 @@ class _Scan:
         if row.reason == "encoding":
             self._report.encodings[probable_encoding(row.raw)] += 1
 
-    def _count_contact(self, contact: Contact, ledger: DryRunView) -> None:
+    def _count_contact(self, contact: Contact, ledger: LedgerView) -> None:
         report, person = self._report, contact.external_contact_id
         report.expired += contact.expires_at is not None and contact.expires_at <= self._now
         report.without_person += person is None

@@ -47,7 +47,7 @@ def can_be_compared(source: SourceSettings) -> bool:
     """Return True if the source is a file that can be read twice and is there at the start."""
     path = Path(source.path)
     is_stream = source.path == STDIN or (path.exists() and not path.is_file())
-    return not source.watch and not is_stream
+    return source.kind == "files" and not source.watch and not is_stream
 
 
 def read_list(

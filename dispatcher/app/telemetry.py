@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -40,11 +40,15 @@ class RunTelemetry:
     """Statistics, metrics, traces and the log of a run, by campaign.
 
     ``shared_sink`` takes the events of the whole run, such as a halt: each is counted for every
-    campaign and logged once.
+    campaign and logged once. ``listeners`` has further sinks for the events of a campaign, or for
+    those of the whole run, whose campaign is empty.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, listeners: Callable[[str], Sequence[EventSink]] = lambda _: ()
+    ) -> None:
         self._settings = settings
+        self._listeners = listeners
         self._names = [campaign.name for campaign in settings.campaigns]
         self._clients = [client.name for client in settings.clients]
         self._stats = {name: RunStats(clients=self._clients) for name in self._names}
@@ -71,12 +75,14 @@ class RunTelemetry:
             statsd = self._statsd(name)
             log = self._logs(name)
             tracker = self._trackers[name] = self._tracker(name, Fanout([statsd, *log]))
-            self._sinks[name] = Fanout([stats, self._platform, tracker, statsd, *log])
+            more = self._listeners(name)
+            self._sinks[name] = Fanout([stats, self._platform, tracker, statsd, *log, *more])
             counters += [stats, tracker, statsd]
         if len(self._names) == 1:
             self.shared_sink = self._sinks[self._names[0]]
         else:
-            self.shared_sink = Fanout([self._platform, *counters, LogSink(campaign=EVERY_CAMPAIGN)])
+            log = (LogSink(campaign=EVERY_CAMPAIGN),)
+            self.shared_sink = Fanout([self._platform, *counters, *log, *self._listeners("")])
 
     def begin(self, *, once: bool) -> None:
         """Begin to send metrics: the pipeline begins now."""

@@ -24,7 +24,7 @@ from dispatcher.engine.time_zones import require_zone
 from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.token import OnTokenRequest, TokenManager
-from dispatcher.ports import BackgroundPacer, Clock, Platform, Source
+from dispatcher.ports import BackgroundPacer, Clock, Platform
 from dispatcher.settings import (
     RulesSettings,
     Settings,
@@ -33,8 +33,7 @@ from dispatcher.settings import (
     per_client_settings,
     secret_variables,
 )
-from dispatcher.sources.factory import open_source
-from dispatcher.sources.options import Layout, RowRules, Timing
+from dispatcher.sources.options import Layout, RowRules
 from dispatcher.sources.rows.column_names import ColumnNames
 from dispatcher.sources.rows.dates import DateParser
 from dispatcher.sources.rows.template import Template
@@ -43,19 +42,6 @@ from dispatcher.telemetry.metrics.agent import AgentAddress, find_agent
 SPARE_CONNECTIONS = 4
 """Connections for tokens, besides one for each worker. No request waits for a connection, so it
 leaves as soon as it has its permit."""
-
-
-def make_source(settings: Settings, *, once: bool) -> Source:
-    """Return the source of the settings; it is not opened yet."""
-    source = settings.source
-    return open_source(
-        source.path,
-        make_row_rules(settings),
-        watch=source.watch,
-        once=once,
-        layout=make_layout(settings),
-        timing=Timing(source.poll_seconds, source.stable_seconds) if source.watch else None,
-    )
 
 
 def make_row_rules(settings: Settings) -> RowRules:

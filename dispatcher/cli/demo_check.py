@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.ledgers.read.rows import ContactRow, LineageRow
+from dispatcher.ports.stored_rows import ContactRow, LineageRow
 from dispatcher.sandbox.contact_files import expected
 from dispatcher.sandbox.conversation_kinds import kind_name
 

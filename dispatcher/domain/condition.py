@@ -44,6 +44,7 @@ class Cause(StrEnum):
     DOUBTS_PENDING = "doubts_pending"
     LEDGER_SLOW = "ledger_slow"
     TELEMETRY_LOSSY = "telemetry_lossy"
+    SINK_BEHIND = "sink_behind"
     PAUSED = "paused"
     QUIET_HOURS = "quiet_hours"
     SOURCE_IDLE = "source_idle"

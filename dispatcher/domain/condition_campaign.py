@@ -29,6 +29,8 @@ LEAST_PRESSURE_SECONDS = 10.0
 """Where windows are shorter than the pause between evaluations."""
 GAUGE_SECONDS = 2.0
 """The pause between evaluations: a window may have ended just before one."""
+FAILING_SINK_SECONDS = 60.0
+"""A database that starts again, or a network that fails for a moment, is back by then."""
 SILENT_STREAM_SECONDS = 300.0
 """A stream that is not at its end should have rows; a program that writes it may take a break."""
 
@@ -44,6 +46,7 @@ def campaign_findings(facts: Facts) -> Iterator[Finding]:
     yield from _source(facts)
     yield from _quiet_hours(facts)
     yield from _telemetry(facts)
+    yield from _sinks(facts)
 
 
 def work_left(facts: Facts) -> bool:
@@ -208,3 +211,19 @@ def _telemetry(facts: Facts) -> Iterator[Finding]:
         named = f": {facts.dropped_detail}" if facts.dropped_detail else ""
         evidence: dict[str, EvidenceValue] = {"samples": facts.dropped}
         yield Finding(Cause.TELEMETRY_LOSSY, f"{words}{named}", evidence)
+
+
+def _sinks(facts: Facts) -> Iterator[Finding]:
+    failing = [one for one in facts.failing_sinks if one.seconds >= FAILING_SINK_SECONDS]
+    if failing:
+        worst = max(failing, key=lambda one: one.seconds)
+        words = (
+            f"the sink {worst.name} has failed for {worst.seconds:.0f} s; {worst.rows} rows of the "
+            "lineage wait for it"
+        )
+        evidence: dict[str, EvidenceValue] = {
+            "sink": worst.name,
+            "rows": worst.rows,
+            "sinks": len(failing),
+        }
+        yield Finding(Cause.SINK_BEHIND, words, evidence)

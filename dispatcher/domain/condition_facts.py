@@ -185,6 +185,15 @@ class DiskTrend:
 
 
 @dataclass(frozen=True, slots=True)
+class FailingSink:
+    """A sink has taken nothing for ``seconds``, and ``rows`` of the lineage wait for it."""
+
+    name: str
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """The state of a campaign's run at one moment.
 
@@ -229,6 +238,7 @@ class Facts:
     loop_lag: float = 0.0
     dropped: int = 0
     dropped_detail: str = ""
+    failing_sinks: tuple[FailingSink, ...] = ()
 
     def count(self, state: str, reason: str | None = None) -> int:
         """Return how many contacts there are in a state, or for one reason of it."""

@@ -17,6 +17,7 @@ NO_EXPLANATION = frozenset(
         Cause.CONTACTS_PARKED,
         Cause.DOUBTS_PENDING,
         Cause.TELEMETRY_LOSSY,
+        Cause.SINK_BEHIND,
     }
 )
 """Causes that do not explain why contacts make no progress that are due: they concern other

@@ -376,6 +376,16 @@ TEXTS: Mapping[Cause, CauseText] = {
             "Read `statsd.undelivered` in the log. The log and `dispatcher status` lack nothing.",
         ),
     ),
+    Cause.SINK_BEHIND: CauseText(
+        "Lineage does not go out to a sink",
+        Priority.P3,
+        Impact.NONE,
+        (
+            "Read in the event `sink.failed` of the log, or in `dispatcher status --json`, why.",
+            "Run `dispatcher check --online`: it opens each sink and names what it lacks.",
+            "Nothing is lost: what waits goes out as soon as the sink takes it.",
+        ),
+    ),
     Cause.PAUSED: CauseText(
         "An operator paused the campaign",
         Priority.NONE,

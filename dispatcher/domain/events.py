@@ -57,6 +57,17 @@ class RowsRead:
 
 
 @value_class
+class PostAnswered:
+    """A post of contacts was answered with an HTTP status.
+
+    ``rows`` is the number of its rows; 0 if it was refused as a whole.
+    """
+
+    status: str
+    rows: int
+
+
+@value_class
 class Answered:
     """One request to the platform ended.
 
@@ -266,7 +277,8 @@ class SourceState:
 
     ``age`` is how many seconds ago its last row was read; None before the first one. ``ended``
     means that it has nothing more for this run. ``watched`` means that rows may come at any time.
-    ``waits_for`` is why a part of it cannot be read now; empty if there is no such part.
+    ``waits_for`` is why a part of it cannot be read now; empty if there is no such part. ``lag`` is
+    how many rows wait in it; None if it cannot know.
     """
 
     age: float | None = None
@@ -274,6 +286,7 @@ class SourceState:
     ended: bool = False
     watched: bool = False
     waits_for: str = ""
+    lag: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,8 +341,22 @@ class ConditionJudged:
     runbook: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SinkLagged:
+    """How many lineage rows have not gone out to a sink, emitted several times a minute.
+
+    One that is ``failing`` did not take the last range.
+    """
+
+    sink: str
+    rows: int
+    failing: bool = False
+
+
 Event = (
     RowsRead
+    | SinkLagged
+    | PostAnswered
     | Answered
     | StateAged
     | Settled

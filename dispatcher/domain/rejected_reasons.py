@@ -19,6 +19,8 @@ REASON_MEANINGS: Mapping[str, str] = {
     "bad_quote": "text follows a closing quote",
     "too_long": "the line has more than 1 MiB",
     "encoding": "the row is not UTF-8, or has a NUL character",
+    "tombstone": "the message has no value",
+    "lost": "messages of a topic were deleted before they were read",
     "json": "the row is not a valid JSON object",
     "unreadable": "the content is damaged or truncated, or the file cannot be read",
     "format": "the format of the file is not supported",

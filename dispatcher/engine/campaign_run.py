@@ -37,6 +37,7 @@ from dispatcher.engine.scheduling import EQUAL_WEIGHT, Weight
 from dispatcher.engine.state_batcher import StateBatcher
 from dispatcher.engine.transition_writer import TransitionWriter
 from dispatcher.ports import (
+    ENDLESS,
     Claim,
     Clock,
     Deliver,
@@ -45,6 +46,7 @@ from dispatcher.ports import (
     LedgerError,
     Source,
     StatesPerCall,
+    Tenure,
 )
 
 MAX_PREFETCH = 1024
@@ -61,7 +63,9 @@ class Campaign:
     sessions get while other contacts are ready, ``quota_share`` its part of all quotas.
     ``accepted`` are keys of kinds of refusals for which it does not halt. With ``likeness`` the
     first call of a contact is learnt from rows alike; without, it is the state check. It requires a
-    platform that `dispatcher.domain.unchecked_send` describes.
+    platform that `dispatcher.domain.unchecked_send` describes. With ``admits_at_once`` the batches
+    of the source do not wait until the workers need contacts. No send begins after the
+    ``tenure``.
     """
 
     name: str
@@ -76,6 +80,8 @@ class Campaign:
     quota_share: float = 1.0
     accepted: Collection[str] = ()
     likeness: RowLikeness | None = None
+    admits_at_once: bool = False
+    tenure: Tenure = ENDLESS
 
 
 class CampaignRun:
@@ -224,11 +230,12 @@ class CampaignRun:
         now = self._clock.time()
         overview = await self.ledger.overview(now)
         backlog, quota = overview.backlog, quota_use(clients)
+        self.intake.backlog = backlog.due + backlog.later
         waiting = self.due_times.waiting.by_reason(backlog.later, now)
         self._events.emit(
             Gauges(
                 in_flight=self.in_flight + self.guard.holding,
-                backlog=backlog.due + backlog.later,
+                backlog=self.intake.backlog,
                 oldest_due=max(0.0, now - backlog.oldest_due) if backlog.oldest_due else 0.0,
                 pace=sum(client.pacer.rate for client in clients),
                 quota_used=quota.used,
@@ -269,13 +276,17 @@ def make_campaign_run(
     proof, is_shared = AddressProof(), states_per_call != 1
     compares = is_shared or campaign.likeness is not None
     recipients = Recipients(policy, rules, proof, events, compares=compares)
-    requester = Requester(pool, transitions, rules, events, clock, platform_time, recipients)
+    requester = Requester(
+        pool, transitions, rules, events, clock, platform_time, recipients, campaign.tenure
+    )
     refusals = RefusalHandler(pool, transitions, events, clock)
     size = batch_size(states_per_call, request_rate)
     batcher = None
     if is_shared:
         batcher = StateBatcher(requester, refusals, policy, size, jitter)
-    intake = Intake(campaign.source, ledger, events, clock, due_times, limit)
+    intake = Intake(
+        campaign.source, ledger, events, clock, due_times, limit, at_once=campaign.admits_at_once
+    )
     guard = RefusalGuard(
         transitions,
         events,

@@ -31,12 +31,13 @@ class Intake:
     """Claims contacts for the workers: those that are due in the ledger first, then new ones.
 
     A batch of the source is admitted only when the ledger has nothing due, so the backlog is
-    bounded by the batch, whatever the length of the source.
+    bounded by the batch, whatever the length of the source. With ``at_once`` each batch is admitted
+    as soon as the source has it, because someone waits for its commit; the source bounds how many.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a campaign's run, and how its source is read
         self, source: Source, ledger: Ledger, events: EventSink, clock: Clock,
-        due_times: DueTimes, limit: ContactLimit,
+        due_times: DueTimes, limit: ContactLimit, *, at_once: bool = False,
     ) -> None:  # fmt: skip
         self._source = source
         self._ledger = ledger
@@ -44,6 +45,8 @@ class Intake:
         self._clock = clock
         self._due_times = due_times
         self._limit = limit
+        self._at_once = at_once
+        self._admitting: asyncio.Task[None] | None = None
         self._looks = due_times.looks
         self._fed_at = float("-inf")
         self._batches: AsyncGenerator[Batch, None] | None = None
@@ -51,6 +54,8 @@ class Intake:
         self._last_row: float | None = None
         self._rows = 0
         self._asked_at = self._unanswered_since = float("-inf")
+        self.backlog = 0
+        """Contacts that were ready, due or not, at the last gauges, and those admitted since."""
         self.exhausted = False
         """Whether the source was read to its end."""
 
@@ -74,7 +79,7 @@ class Intake:
 
     async def start(self) -> None:
         """Open the source where the ledger left it."""
-        self._batches = self._source.batches(await self._ledger.positions())
+        self._batches = self._source.batches(await self._ledger.streams())
         self._due_times.next_due = 0.0
         self._fed_at = self._clock.monotonic()
 
@@ -92,7 +97,7 @@ class Intake:
             if len(claims) >= count or self._due_times.next_due > self._clock.time():
                 break
             claims.extend(await self._claim_due(most - len(claims)))
-        if len(claims) < count and not self.exhausted:
+        if len(claims) < count and not self.exhausted and not self._at_once:
             claims.extend(await self._admit(most - len(claims)))
         if any(not waits(claim.progress) for claim in claims):
             self._fed_at = self._clock.monotonic()
@@ -115,6 +120,7 @@ class Intake:
             ended=self.exhausted,
             watched=self._source.watched,
             waits_for=self._source.waits_for or self._wanted_rows(now),
+            lag=self._source.lag,
         )
 
     def _wanted_rows(self, now: float) -> str:
@@ -124,6 +130,34 @@ class Intake:
         if self._source.watched or self.exhausted or not unanswered:
             return ""
         return f"it was asked for rows {waited:.0f} s ago and has not answered"
+
+    async def admit_at_once(self) -> None:
+        """Admit each batch as soon as the source has it, until `stop_admitting` or its end.
+
+        It returns at once if the source is to wait for the workers.
+
+        Raises:
+            SourceError: the source cannot be read.
+            LedgerError: the ledger is lost.
+
+        """
+        if self._at_once:
+            async with asyncio.TaskGroup() as group:
+                self._admitting = group.create_task(self._admit_all(group))
+
+    async def _admit_all(self, group: asyncio.TaskGroup) -> None:
+        if self._batches is not None:
+            async for batch in self._batches:
+                group.create_task(self._admit_batch(batch, 0))
+        self.exhausted = True
+
+    def stop_admitting(self) -> None:
+        """Take no further batch of a source that does not wait for the workers.
+
+        Those that were taken are admitted.
+        """
+        if self._admitting is not None:
+            self._admitting.cancel()
 
     async def close(self) -> None:
         """Stop reading; what was read and not admitted is read again in the next run."""
@@ -184,8 +218,16 @@ class Intake:
         batch = await self._next_batch()
         if batch is None:
             return ()
+        return await self._admit_batch(batch, count)
+
+    async def _admit_batch(self, batch: Batch, count: int) -> Sequence[Claim]:
         now = self._clock.time()
         admitted = await self._ledger.admit(batch, now, count)
+        if batch.done is not None:
+            batch.done(admitted)
+        if admitted.receipt is not None or admitted.key_reused:
+            return ()  # nothing was written
+        self.backlog += admitted.admitted
         if admitted.admitted > len(admitted.claims):
             self._due_times.schedule(now)
         for due in admitted.later:
@@ -193,7 +235,7 @@ class Intake:
         if batch.rows:
             self._last_row = self._clock.monotonic()
             self._rows += batch.rows
-        position = batch.position
+        stream = batch.stream
         self._events.emit(
             RowsRead(
                 rows=batch.rows,
@@ -204,7 +246,7 @@ class Intake:
                 bad_rows=tuple(
                     BadRow(row.file, row.line, row.reason, row.detail) for row in batch.rejected
                 ),
-                file_done=position.file if position is not None and position.done else None,
+                file_done=stream.name if stream is not None and stream.done else None,
                 empty_file=batch.empty_file,
                 irregularities=batch.irregularities,
             )

@@ -134,7 +134,7 @@ class Pipeline:
                     for number in range(self._options.workers)
                 ]
                 try:
-                    outcome = await self._feed()
+                    outcome = await self._feed(group)
                 except SourceError:
                     await self._drain(workers)
                     await conclude_all(self._campaigns)
@@ -173,10 +173,11 @@ class Pipeline:
 
     # feeding
 
-    async def _feed(self) -> RunOutcome:
+    async def _feed(self, group: asyncio.TaskGroup) -> RunOutcome:
         """Keep the workers supplied until the run is over."""
         for campaign in self._campaigns:
             await campaign.start(self._options.workers)
+            group.create_task(campaign.intake.admit_at_once(), name=f"intake-{campaign.name}")
         idle_since, deadline = NEVER, 0.0
         while not self._stopping.is_set():
             if await self._supply():
@@ -292,6 +293,8 @@ class Pipeline:
     async def _drain(self, workers: list[asyncio.Task[None]]) -> bool:
         """Begin the drain: release ready claims, let the workers finish; False if cut off."""
         self._pool.drain()
+        for campaign in self._campaigns:
+            campaign.intake.stop_admitting()
         ready = [(campaign, self._withdraw_ready(campaign)) for campaign in self._campaigns]
         for campaign, claims in ready:
             await campaign.release(claims)

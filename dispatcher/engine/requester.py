@@ -31,6 +31,7 @@ from dispatcher.ports import (
     LookBackQuery,
     Platform,
     Reply,
+    Tenure,
     TokenExpiredError,
     TokenUnavailableError,
     WatermarkQuery,
@@ -57,6 +58,7 @@ class Requester:
     clock: Clock
     platform_time: PlatformTime
     recipients: Recipients
+    tenure: Tenure
 
     async def read(self, in_flight: InFlight) -> ReadResult:
         """Read the state of the contact's conversation."""
@@ -95,8 +97,8 @@ class Requester:
             permit.release()
             return Blocked(block)
         in_flight.intended = True
-        # a halt may have begun while the intent was committed
-        if not permit.client.breaker.allows(in_flight.id):
+        # a halt may have begun while the intent was committed, and another run may have taken over
+        if not permit.client.breaker.allows(in_flight.id) or self.tenure.left() <= 0.0:
             permit.release()
             await self.transitions.retract(in_flight)
             return Suspended(decision)

@@ -3,8 +3,9 @@
 import sqlite3
 from pathlib import Path
 
-from dispatcher.ledgers.errors import CommandError, ledger_error
+from dispatcher.ledgers.errors import ledger_error
 from dispatcher.ledgers.statements import SQL
+from dispatcher.ports import CommandError
 
 
 def campaign_ids(connection: sqlite3.Connection) -> dict[str, int]:

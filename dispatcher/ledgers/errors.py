@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.ports import LedgerError
 
 _MESSAGES = {
@@ -30,12 +29,6 @@ _OF_ONE_OPERATION = (
     sqlite3.DataError,
     sqlite3.InterfaceError,
 )
-
-
-class CommandError(DispatcherError, ValueError):
-    """An operator's command is malformed, or names something that the ledger does not have."""
-
-    exit_code = ExitCode.USAGE
 
 
 @contextmanager

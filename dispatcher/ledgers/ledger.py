@@ -18,11 +18,12 @@ from dispatcher.ledgers import campaigns, opening, totals
 from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
 from dispatcher.ledgers.due_count import DueCount
 from dispatcher.ledgers.file_state import FileState
+from dispatcher.ledgers.lineage_log import SqliteLineageLog
+from dispatcher.ledgers.orders import answer_question, carry_out
 from dispatcher.ledgers.read.earlier_waits import earlier_waits
 from dispatcher.ledgers.registration import STRICT, OpenOptions
 from dispatcher.ledgers.state_recorder import StateRecorder
 from dispatcher.ledgers.write import admission, claims, in_doubt
-from dispatcher.ledgers.write.claims import Recovered
 from dispatcher.ledgers.write.lookup_ahead import LookupAhead
 from dispatcher.ledgers.write.writer import Writer
 from dispatcher.ports import (
@@ -34,13 +35,16 @@ from dispatcher.ports import (
     Intent,
     KnownEffects,
     Overview,
-    Position,
+    Recovered,
     Settlement,
+    Stream,
     Totals,
     Waits,
 )
+from dispatcher.ports.orders import Order, OrderAnswer
+from dispatcher.ports.questions import Question
 
-T = TypeVar("T")
+A = TypeVar("A")
 
 
 class SqliteLedger:
@@ -144,19 +148,25 @@ class SqliteLedger:
         """Record the path of our control socket in the lock file."""
         self._lock.record_socket(path)
 
-    async def job(self, run: Callable[[sqlite3.Connection], T]) -> T:
-        """Call ``run`` in the writer's thread, within the transaction of its group.
+    async def order(self, order: Order) -> OrderAnswer:
+        """Carry out an operator's order in one transaction; see `Store`."""
+        return await self._writer.job(partial(carry_out, order=order, now=self._now()))
 
-        If it raises, only its own writes are rolled back.
-        """
-        return await self._writer.job(run)
+    async def look(self, question: Question[A]) -> A:
+        """Return the answer to a question; see `Store`."""
+        return await self._writer.job(partial(answer_question, question=question))
 
-    async def positions(self) -> Mapping[str, Position]:
-        """Return how far each file of the campaign was read, by fingerprint."""
-        return await self._writer.job(partial(totals.positions, campaign=self._campaign))
+    async def streams(self) -> Mapping[str, Stream]:
+        """Return how far each stream of the campaign was read, by fingerprint."""
+        return await self._writer.job(partial(totals.streams, campaign=self._campaign))
 
     async def admit(self, batch: Batch, now: float, claim_limit: int) -> Admitted:
-        """Write new contacts, rejected rows and the position in one transaction."""
+        """Write new contacts, rejected rows and the place of the stream in one transaction.
+
+        Raises:
+            StreamMovedError: the ledger has another place of the stream than the batch follows.
+
+        """
         lookup = await self._lookup_ahead.look_up(self._campaign, batch.contacts)
         claiming = admission.ClaimOptions(now, claim_limit, lookup)
         admitted = await self._writer.job(
@@ -304,6 +314,10 @@ class SqliteLedger:
         sums = totals.campaign_totals(connection, self._campaign)
         backlog = totals.backlog_of(connection, self._campaign, now, sums, self._due_count)
         return Overview(backlog, sums, self._file.measure(self._writer.commit_times))
+
+    def lineage_log(self) -> SqliteLineageLog:
+        """Return the lineage of all campaigns, for sinks. It ends when this ledger is closed."""
+        return SqliteLineageLog(self._writer, self._path)
 
     async def paused(self) -> float | None:
         """Return since when the campaign is paused, None if it is not."""

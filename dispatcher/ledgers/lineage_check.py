@@ -1,7 +1,6 @@
 """Links of the lineage that are to be verified, and the verdicts on them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -12,17 +11,7 @@ from dispatcher.ledgers.errors import translated_errors
 from dispatcher.ledgers.exclusive import ExclusiveLedger, transaction
 from dispatcher.ledgers.read.reader import read_connection
 from dispatcher.ledgers.statements import SQL
-
-
-@dataclass(frozen=True, slots=True)
-class UnverifiedQuery:
-    """Selects links that are not confirmed yet and that were settled long enough ago.
-
-    ``settled_until`` is in seconds since the epoch; ``campaign`` None means all campaigns.
-    """
-
-    settled_until: float
-    campaign: str | None = None
+from dispatcher.ports.questions import UnverifiedLinks
 
 
 class ExclusiveLinkStore:
@@ -33,7 +22,7 @@ class ExclusiveLinkStore:
 
     """
 
-    def __init__(self, path: str | Path, query: UnverifiedQuery) -> None:
+    def __init__(self, path: str | Path, query: UnverifiedLinks) -> None:
         self._path = Path(path)
         self._query = query
         with read_connection(self._path) as connection:  # a mistyped path must not create a file

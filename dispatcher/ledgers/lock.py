@@ -5,28 +5,13 @@ import os
 from pathlib import Path
 
 from dispatcher.ledgers.errors import ledger_error
-from dispatcher.ports import LedgerError
+from dispatcher.ports import LedgerLockedError
 
 MODE = 0o600
 """Owner only: the ledger holds messages and addresses."""
 
 _MAX_LOCK_FILE = 4096
 """Bytes of a lock file that are read: a pid, the path of a socket, and a mark."""
-
-SOCKET_OFF = "off"
-"""What is recorded in place of a socket's path by a run without a control socket."""
-
-
-class LedgerLockedError(LedgerError):
-    """Another process holds the lock; ``holder`` is its process id, or "unknown".
-
-    ``socket`` is the path of its control socket, empty if it recorded none.
-    """
-
-    def __init__(self, message: str, holder: str, socket: str) -> None:
-        super().__init__(message)
-        self.holder = holder
-        self.socket = socket
 
 
 class LedgerLock:

@@ -13,7 +13,16 @@ from dispatcher.ledgers.statements import script, with_positions
 APPLICATION_ID = 0x44537061
 """Marks a SQLite file as a ledger of the dispatcher."""
 
-MIGRATIONS = ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql")
+MIGRATIONS = (
+    "schema.sql",
+    "schema_2.sql",
+    "schema_3.sql",
+    "schema_4.sql",
+    "schema_5.sql",
+    "schema_6.sql",
+    "schema_7.sql",
+    "schema_8.sql",
+)
 """Scripts from each version to the next one; the first creates version 1."""
 
 _DERIVED = script("derived.sql")

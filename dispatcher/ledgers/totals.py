@@ -1,4 +1,4 @@
-"""Totals, backlog and positions of a campaign; their cost does not grow with settled contacts."""
+"""Totals, backlog and streams of a campaign; their cost does not grow with settled contacts."""
 
 import sqlite3
 
@@ -8,7 +8,7 @@ from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers.due_count import DueCount
 from dispatcher.ledgers.statements import SQL, fetch_json
-from dispatcher.ports import Backlog, Position, Totals
+from dispatcher.ports import Backlog, Stream, Totals
 
 
 def campaign_totals(connection: sqlite3.Connection, campaign: int) -> Totals:
@@ -63,12 +63,12 @@ def doubts(connection: sqlite3.Connection, campaign: int) -> Doubts | None:
     return Doubts(contacts, sent or 0.0, ended, look) if contacts else None
 
 
-def positions(connection: sqlite3.Connection, campaign: int) -> dict[str, Position]:
-    """Return how far each file was read, by fingerprint."""
-    rows = fetch_json(connection, SQL["positions"], campaign)
+def streams(connection: sqlite3.Connection, campaign: int) -> dict[str, Stream]:
+    """Return how far each stream was read, by fingerprint."""
+    rows = fetch_json(connection, SQL["streams"], campaign)
     return {
-        fingerprint: Position(file, fingerprint, offset, line, bool(done))
-        for file, fingerprint, offset, line, done in rows
+        fingerprint: Stream(name, fingerprint, at, count, bool(done))
+        for name, fingerprint, at, count, done in rows
     }
 
 

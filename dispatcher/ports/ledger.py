@@ -19,7 +19,10 @@ from dispatcher.ports.ledger_values import (
     Totals,
     Waits,
 )
-from dispatcher.ports.source import Batch, Position
+from dispatcher.ports.source import Batch, Stream
+
+RECEIPT_SECONDS = 86_400.0
+"""How long the result of a request is kept for its repeats."""
 
 
 class Ledger(Protocol):
@@ -30,15 +33,22 @@ class Ledger(Protocol):
     raise `LedgerError`. Cancelling a caller does not cancel its write.
     """
 
-    async def positions(self) -> Mapping[str, Position]:
-        """Return how far each file of the campaign was read, by fingerprint."""
+    async def streams(self) -> Mapping[str, Stream]:
+        """Return how far each stream of the campaign was read, by fingerprint."""
         ...
 
     async def admit(self, batch: Batch, now: float, claim_limit: int) -> Admitted:
-        """Write new contacts, rejected rows and the position in one transaction.
+        """Write new contacts, rejected rows and the place of the stream in one transaction.
 
         Up to ``claim_limit`` of the new contacts that are due are claimed in the same transaction.
-        A contact whose (campaign, key) is already known counts as a duplicate.
+        A contact whose (campaign, key) is already known counts as a duplicate. The place is written
+        if the ledger has the one that ``batch.before`` names (compare-and-set). The result of a
+        batch with a ``request`` is written, too, and is kept for `RECEIPT_SECONDS`; if there is
+        one already, nothing else is written, and it is returned.
+
+        Raises:
+            StreamMovedError: it has another one; nothing of the batch is written.
+
         """
         ...
 

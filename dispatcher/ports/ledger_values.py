@@ -13,6 +13,7 @@ from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
 from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.domain.value_class import value_class
+from dispatcher.ports.posts import Receipt
 
 
 class LedgerError(DispatcherError):
@@ -42,12 +43,17 @@ class Admitted:
     """The result of an admission: the number of new contacts, and those that were claimed.
 
     ``later`` has when those of them are due that are not due yet (seconds since the epoch).
+    ``receipt`` is set if the batch repeats a request: it is the result of the first one, and
+    nothing was written now. ``key_reused`` is true if the request's key was used for another
+    content; then nothing was written either.
     """
 
     admitted: int
     duplicates: int
     claims: Sequence[Claim]
     later: Sequence[float] = ()
+    receipt: Receipt | None = None
+    key_reused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

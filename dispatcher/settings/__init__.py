@@ -17,10 +17,12 @@ from dispatcher.settings.model import (
     Settings,
     SourceSettings,
 )
+from dispatcher.settings.source_kinds import HttpSourceSettings
 
 __all__ = [
     "CampaignSettings",
     "CredentialsSettings",
+    "HttpSourceSettings",
     "PlatformSettings",
     "Purpose",
     "RulesSettings",

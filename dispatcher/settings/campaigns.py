@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from dispatcher.settings.errors import DEFAULTS, SettingOrigin, SettingsProblem
-from dispatcher.settings.key_paths import CAMPAIGNS, LIST_KEYS, item
+from dispatcher.settings.key_paths import CAMPAIGNS, LIST_KEYS, KeyPath, item
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, INHERITED, CampaignSettings, Settings
+from dispatcher.settings.source_kinds import WITH_PATH
 from dispatcher.settings.value_sources import FLAGS
 
 STDIN = "-"
@@ -27,6 +28,17 @@ def fill_placeholders(layers: Layers, *, complete: bool) -> None:
     for name in layers.items() if complete else ():
         layers.values.setdefault((name, "name"), UNNAMED)
         layers.values.setdefault((name, "source", "path"), STDIN)
+
+
+def pop_missing_paths(layers: Layers) -> Iterator[KeyPath]:
+    """Yield the key of each source that needs a path and has none; set a placeholder for it."""
+    prefixes: list[KeyPath] = [(name,) for name in layers.items()] if layers.listed else [()]
+    for prefix in prefixes:
+        section = (*prefix, "source")
+        path, kind = (*section, "path"), layers.values.get((*section, "kind"), WITH_PATH[0])
+        if kind in WITH_PATH and path not in layers.values and section not in layers.values:
+            layers.values[path] = STDIN
+            yield path
 
 
 def pop_selection(layers: Layers) -> str | None:

@@ -6,14 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dispatcher.drivers.object_store import SCHEMES
 from dispatcher.ledgers.file_system import network_file_system
 from dispatcher.platforms.genesys.regions import REGIONS, api_url, login_url
+from dispatcher.ports import SourceError
 from dispatcher.settings.campaigns import STDIN
 from dispatcher.settings.credentials import is_installed
 from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.key_paths import KeyPath
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, Settings
 from dispatcher.settings.sms_text import alphabet_warning
+from dispatcher.settings.source_kinds import NEEDED_SECTIONS, SECTIONS, WITH_PATH
+from dispatcher.sources.objects.patterns import parse_address
 from dispatcher.sources.options import MEANINGS, normal_name
 from dispatcher.telemetry.tag_values import same_tags
 
@@ -47,8 +51,61 @@ def _stdin(s: Settings) -> Finding | None:
     return None
 
 
+def _path(s: Settings) -> Finding | None:
+    kind = s.source.kind
+    if kind not in WITH_PATH and s.source.path not in ("", STDIN):
+        return f'is set, and source.kind is "{kind}"', "remove it, or set another kind"
+    return None
+
+
+def _section(s: Settings) -> Finding | None:
+    kind = s.source.kind
+    if kind not in NEEDED_SECTIONS or getattr(s.source, kind) is not None:
+        return None
+    return (
+        f'is "{kind}", and there is no section [source.{kind}]',
+        f"see config/examples/{kind}.toml",
+    )
+
+
+def _password(s: Settings) -> Finding | None:
+    sql = s.source.sql
+    if sql is None or not (sql.password_file and sql.password_variable):
+        return None
+    return "is set together with password_variable", "keep one of the two"
+
+
+def _objects(s: Settings) -> Finding | None:
+    path = s.source.path
+    looks_so = path.partition("://")[0] in SCHEMES and "://" in path
+    if s.source.kind == "files":
+        return ("is an address of objects", 'set source.kind = "objects"') if looks_so else None
+    if s.source.kind != "objects":
+        return None
+    try:
+        address = parse_address(path)
+    except SourceError as error:
+        return str(error), ""
+    if s.source.watch and not address.has_magic:
+        return "is one object, and source.watch is true", "watch a prefix or a glob"
+    return None
+
+
+def _kind(s: Settings) -> Finding | None:
+    """Report a section of another kind of source."""
+    others = [kind for kind in SECTIONS if kind != s.source.kind]
+    if unused := [kind for kind in others if getattr(s.source, kind) is not None]:
+        return (
+            f'is "{s.source.kind}", and there is a section [source.{unused[0]}]',
+            f'set source.kind = "{unused[0]}", or remove the section',
+        )
+    return None
+
+
 def _source(s: Settings) -> Finding | None:
     path = s.source.path
+    if s.source.kind != "files" or not path.strip():
+        return None
     if path == STDIN or (any(sign in path for sign in "*?[") and not s.source.watch):
         return None
     here = Path(path)
@@ -193,6 +250,11 @@ def _writable(path: Path) -> Finding | None:
 TOGETHER = (
     Check(("retry.backoff_max_seconds", "retry.backoff_seconds"), _backoff),
     Check(("source.watch", "source.path"), _stdin),
+    Check(("source.kind",), _kind),
+    Check(("source.kind", "source.sql"), _section),
+    Check(("source.path", "source.kind"), _path),
+    Check(("source.sql.password_file", "source.sql.password_variable"), _password),
+    Check(("source.path", "source.kind", "source.watch"), _objects),
     Check(("rules.timezone_column", "source.columns"), _zone_column),
     Check(("rules.opt_out_columns", "rules.consent_columns", "source.columns"), _opt_out),
     Check(
@@ -210,7 +272,7 @@ TOGETHER = (
 """Settings that depend on each other."""
 
 FILES = (
-    Check(("source.path", "source.watch"), _source),
+    Check(("source.path", "source.watch", "source.kind"), _source),
     Check(("platform.ca_bundle",), _bundle),
     Check(("rules.suppression_file",), _suppression),
     Check(("telemetry.log_file",), _log_file),

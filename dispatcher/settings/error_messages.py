@@ -15,6 +15,7 @@ from dispatcher.settings.errors import (
 )
 from dispatcher.settings.key_paths import (
     LIST_KEYS,
+    SINKS,
     KeyPath,
     hint_for_unknown,
     item,
@@ -53,6 +54,8 @@ _EXAMPLES = {
     "campaigns.name": 'name = "cart-2026-11"',
     "campaigns.source.path": '[campaigns.source] path = "contacts.csv"',
     "clients.name": 'name = "main"',
+    "sinks.name": 'name = "warehouse"',
+    "sinks.kind": 'kind = "sql"',
 }
 _COLUMNS_HINT = (
     'columns has your file\'s names of the known columns: conversation_id = "CONVERSATIONID"'
@@ -68,7 +71,7 @@ def problems(error: ValidationError, layers: Layers) -> list[SettingsProblem]:
         if detail["type"] == "missing" and path[-1] in sections():
             required = [p for p, info in known().items() if p[0] == path[-1] and info.is_required()]
             for inner in required:
-                found[*path[:-1], *inner] = _missing((*path[:-1], *inner), layers)
+                found[*path[:-1], *inner] = missing((*path[:-1], *inner), layers)
         else:
             found.setdefault(path, _problem(detail, path, layers))
     return list(found.values())
@@ -79,21 +82,24 @@ def _path(detail: ErrorDetails) -> KeyPath:
     loc = detail["loc"]
     prefix: KeyPath = ()
     if loc[0] in LIST_KEYS and len(loc) > 1:
-        loc, prefix = loc[2:], (item(int(loc[1]) + 1, str(loc[0])),)
+        skipped = 3 if loc[0] == SINKS and len(loc) > 3 else 2  # noqa: PLR2004 - the kind of a sink
+        prefix = (item(int(loc[1]) + 1, str(loc[0])),)
+        loc = loc[skipped:] or (("kind",) if loc[0] == SINKS else ())
     path = tuple(str(part) for part in loc if isinstance(part, str) and part != "[key]")
     return (*prefix, *path[:3])
 
 
 def _problem(detail: ErrorDetails, path: KeyPath, layers: Layers) -> SettingsProblem:
-    if detail["type"] == "missing":
-        return _missing(path, layers)
+    if detail["type"] in ("missing", "union_tag_not_found"):
+        return missing(path, layers)
     key, origin = ".".join(path), layers.origin(path) or SettingOrigin(DEFAULTS)
     if detail["type"] == "extra_forbidden":
         return origin.problem(key, UNKNOWN, hint_for_unknown(path))
     return origin.problem(key, *_problem_and_hint(detail, key))
 
 
-def _missing(path: KeyPath, layers: Layers) -> SettingsProblem:
+def missing(path: KeyPath, layers: Layers) -> SettingsProblem:
+    """Return the problem of a required key that is not set."""
     key = ".".join(path)
     if (list_key := item_list(path)) is not None:
         hint = _EXAMPLES.get(".".join((list_key, *path[1:])), "set it")
@@ -111,6 +117,9 @@ def _problem_and_hint(detail: ErrorDetails, key: str) -> tuple[str, str]:
     if kind in _BOUNDS:
         words, name = _BOUNDS[kind]
         return f"must be {words} {as_toml(context[name])}{shown}", ""
+    if kind == "union_tag_invalid":
+        choices = str(context["expected_tags"]).replace("'", '"')
+        return f'must be one of {choices}, not "{context["tag"]}"', ""
     if kind == "literal_error":
         hint = _COLUMNS_HINT if "source.columns." in key else ""
         choices = str(context["expected"]).replace("'", '"')

@@ -1,10 +1,11 @@
 """Which keys exist, what they accept, and which one an unknown key probably means."""
 
 import re
+from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_origin
+from typing import Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -17,6 +18,7 @@ from dispatcher.settings.model import (
     ClientSettings,
     Settings,
 )
+from dispatcher.settings.sinks import SINK_KINDS
 
 KeyPath = tuple[str, ...]
 """A key in its parts: ("platform", "base_url"); tables of columns have a third part.
@@ -29,9 +31,11 @@ CAMPAIGNS = "campaigns"
 """The key that is a list of campaigns."""
 CLIENTS = "clients"
 """The key that is a list of OAuth clients."""
-LIST_KEYS = (CAMPAIGNS, CLIENTS)
+SINKS = "sinks"
+"""The key that is a list of sinks."""
+LIST_KEYS = (CAMPAIGNS, CLIENTS, SINKS)
 """The keys that are lists of tables."""
-_ITEM = re.compile(rf"({CAMPAIGNS}|{CLIENTS})\[([1-9][0-9]*)\]")
+_ITEM = re.compile(rf"({'|'.join(LIST_KEYS)})\[([1-9][0-9]*)\]")
 
 
 @cache
@@ -41,10 +45,28 @@ def known() -> dict[KeyPath, FieldInfo]:
     for name, field in Settings.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, SettingsSection):
-            keys.update({(name, inner): info for inner, info in kind.model_fields.items()})
+            keys.update(_keys_in((name,), kind))
         elif name not in (*SECRETS, *LIST_KEYS):
             keys[name,] = field
     return keys
+
+
+def _keys_in(path: KeyPath, section: type[SettingsSection]) -> Iterator[tuple[KeyPath, FieldInfo]]:
+    """Yield the keys of a section, and of the sections in it."""
+    for name, info in section.model_fields.items():
+        inner = _section_of(info)
+        if inner is None:
+            yield (*path, name), info
+        else:
+            yield from _keys_in((*path, name), inner)
+
+
+def _section_of(info: FieldInfo) -> type[SettingsSection] | None:
+    """Return the section that a key of another section is, if it is there; None for a value."""
+    for kind in get_args(info.annotation):
+        if isinstance(kind, type) and issubclass(kind, SettingsSection):
+            return kind
+    return None
 
 
 def item(number: int, list_key: str = CAMPAIGNS) -> str:
@@ -62,9 +84,21 @@ def holds_keys(path: KeyPath) -> bool:
     """Return True if the table at this path has keys of the settings, each with its own origin."""
     if item_list(path) == CLIENTS:
         return path[1:] in ((), ("credentials",))
+    if item_list(path) == SINKS:
+        return path[1:] == ()
     if item_list(path) is not None:
-        return path[1:] in ((), *((name,) for name in CAMPAIGN_SECTIONS)) or is_table(path)
-    return (len(path) == 1 and path[0] in sections()) or is_table(path)
+        path = path[1:]
+        return path == () or (path[0] in CAMPAIGN_SECTIONS and _is_section(path)) or is_table(path)
+    return _is_section(path) or is_table(path)
+
+
+@cache
+def _section_paths() -> frozenset[KeyPath]:
+    return frozenset(path[:end] for path in known() for end in range(1, len(path)))
+
+
+def _is_section(path: KeyPath) -> bool:
+    return path in _section_paths()
 
 
 @cache
@@ -119,6 +153,8 @@ def _names_in(list_key: str) -> list[str]:
     """Return the names of all keys of an item of a list, those in its sections too."""
     if list_key == CLIENTS:
         return [*ClientSettings.model_fields, *CredentialsSettings.model_fields]
+    if list_key == SINKS:
+        return [name for kind in SINK_KINDS for name in kind.model_fields]
     inner = [path[1] for path in known() if path[0] in CAMPAIGN_SECTIONS]
     return [*CampaignSettings.model_fields, *inner]
 

@@ -55,6 +55,13 @@ class Layers:
             root[key] = [root.pop(name, {}) for name in self.items(key)]
         return root
 
+    def drop_list(self, list_key: str) -> None:
+        """Remove a list with all its items."""
+        items = self.items(list_key)
+        self.lists.pop(list_key, None)
+        for path in [path for path in self.values if path[0] in items]:
+            self.pop(path)
+
     def origin(self, path: KeyPath) -> SettingOrigin | None:
         """Return where a key, or else something inside it, was set."""
         if path in self.origins:

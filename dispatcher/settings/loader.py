@@ -13,6 +13,7 @@ from dispatcher.settings import (
     credentials,
     cross_checks,
     error_messages,
+    sink_checks,
     value_sources,
 )
 from dispatcher.settings.credentials import CredentialsSettings
@@ -24,26 +25,34 @@ from dispatcher.settings.errors import (
     SettingsError,
     SettingsProblem,
 )
+from dispatcher.settings.kafka_checks import KAFKA, KAFKA_FILES
 from dispatcher.settings.key_paths import (
     CLIENTS,
+    SINKS,
     KeyPath,
     did_you_mean,
     did_you_mean_section,
     hint_for_unknown,
+    item_list,
 )
 from dispatcher.settings.layers import Layers
 from dispatcher.settings.model import SECRETS, Settings
 from dispatcher.settings.platform_checks import PLATFORM
+from dispatcher.settings.snowflake_checks import SNOWFLAKE, SNOWFLAKE_FILES
+from dispatcher.settings.source_checks import SOURCE, SOURCE_FILES, missing_variables
+from dispatcher.settings.source_kinds import WITH_PATH
 
 Purpose = Literal["run", "check", "preview", "status", "verify"]
 """What the settings are for; it decides which checks are made."""
 
+_TOGETHER = cross_checks.TOGETHER + SOURCE + KAFKA + SNOWFLAKE
+_FILES = cross_checks.FILES + SOURCE_FILES + KAFKA_FILES + SNOWFLAKE_FILES
 _RULES: dict[Purpose, tuple[cross_checks.Check, ...]] = {
-    "run": cross_checks.TOGETHER + PLATFORM + cross_checks.FILES,
-    "check": cross_checks.TOGETHER + PLATFORM + cross_checks.FILES + cross_checks.LEDGER,
-    "preview": cross_checks.TOGETHER + PLATFORM + cross_checks.FILES,
-    "status": cross_checks.TOGETHER,
-    "verify": cross_checks.TOGETHER + PLATFORM,
+    "run": _TOGETHER + PLATFORM + _FILES,
+    "check": _TOGETHER + PLATFORM + _FILES + cross_checks.LEDGER,
+    "preview": _TOGETHER + PLATFORM + _FILES,
+    "status": _TOGETHER,
+    "verify": _TOGETHER + PLATFORM,
 }
 
 
@@ -78,15 +87,20 @@ def load(
     selected = campaigns.pop_selection(layers)
     problems = [*layers.problems, *_pop_secrets(layers), *campaigns.problems(layers, selected)]
     campaigns.fill_placeholders(layers, complete=purpose in ("status", "verify"))
+    paths = list(campaigns.pop_missing_paths(layers))
     settings, invalid = _validate(layers)
+    invalid += [error_messages.missing(path, layers) for path in paths]
     problems += invalid
     invalid_keys = frozenset(problem.key for problem in invalid)
     views = campaigns.views(settings, layers, selected)
     findings = cross_checks.apply(_RULES[purpose], settings, invalid_keys, views)
     problems += [_problem(layers, *finding) for finding in findings]
+    problems += [_problem(layers, *finding) for finding in sink_checks.find(settings)]
     if purpose not in ("preview", "status"):
         for section in clients.credentials_sections(settings, layers):
             problems += _credentials(*section, layers, env, invalid_keys)
+    if purpose in ("run", "check"):
+        problems += _source_variables(views, env)
     if problems:
         raise SettingsError(sorted(_without_consequences(problems), key=_order), settings)
     settings = campaigns.select(settings, layers, selected)
@@ -109,9 +123,14 @@ def _validate(layers: Layers) -> tuple[Settings, list[SettingsProblem]]:
     usable = deepcopy(layers)
     for problem in invalid:
         path = tuple(problem.key.split("."))
+        if path[-3:-2] == ("source",):  # without a required key the section cannot be there
+            path = path[:-1]
+            usable.values[*path[:-1], "kind"] = WITH_PATH[0]
         for key in [key for key in usable.values if key[: len(path)] == path]:
             del usable.values[key]
     campaigns.fill_placeholders(usable, complete=True)
+    if any(item_list(tuple(problem.key.split("."))) == SINKS for problem in invalid):
+        usable.drop_list(SINKS)
     for number, name in enumerate(usable.items(CLIENTS), 1):
         usable.values.setdefault((name, "name"), f"client_{number}")
     return campaigns.complete(Settings.model_validate(usable.nested())), invalid
@@ -138,6 +157,16 @@ def _credentials(
             yield value_sources.ENVIRONMENT.problem(key, problem, hint)
         elif f"{prefix}.{key}" not in invalid_keys:
             yield _problem(layers, (*path, key), problem, hint)
+
+
+def _source_variables(
+    views: Sequence[tuple[str, Settings]], env: Mapping[str, str]
+) -> Iterator[SettingsProblem]:
+    """Report variables with secrets of sources that are not set."""
+    for _, view in views:
+        for name in missing_variables(view, env):
+            hint = f"export {name}=... before the command"
+            yield value_sources.ENVIRONMENT.problem(name, "is not set", hint)
 
 
 def _without_consequences(problems: Sequence[SettingsProblem]) -> list[SettingsProblem]:

@@ -31,6 +31,15 @@ from dispatcher.settings.field_types import (
     Timezone,
     without_userinfo,
 )
+from dispatcher.settings.sinks import AnySink
+from dispatcher.settings.source_kinds import (
+    HttpSourceSettings,
+    KafkaSettings,
+    ObjectStoreSettings,
+    SnowflakeSettings,
+    SourceKind,
+    SqlSettings,
+)
 from dispatcher.settings.toml_format import as_toml
 from dispatcher.sources.options import NULL_VALUES, MangledNumbers, Meaning, SourceFormat
 
@@ -45,7 +54,13 @@ class MessageSettings(SettingsSection):
 class SourceSettings(SettingsSection):
     """Where contacts are read from."""
 
-    path: Text
+    kind: SourceKind = "files"
+    path: str = ""
+    objects: ObjectStoreSettings | None = None
+    sql: SqlSettings | None = None
+    snowflake: SnowflakeSettings | None = None
+    kafka: KafkaSettings | None = None
+    http: HttpSourceSettings | None = None
     format: SourceFormat = "auto"
     watch: bool = False
     poll_seconds: float = Field(default=1.0, ge=0.05, le=3600)
@@ -63,6 +78,11 @@ class SourceSettings(SettingsSection):
     alike_columns: Texts = ()
     age_column: str = ""
     filter: AttributeFilter = Field(default_factory=dict)
+
+    @property
+    def posts(self) -> HttpSourceSettings:
+        """How posts are accepted; the defaults if there is no section for it."""
+        return self.http or HttpSourceSettings()
 
 
 class RulesSettings(SettingsSection):
@@ -95,7 +115,7 @@ class CampaignSettings(SettingsSection):
     """
 
     name: Campaign
-    source: SourceSettings
+    source: SourceSettings = SourceSettings()
     message: MessageSettings = MessageSettings()
     rules: RulesSettings = RulesSettings()
     priority: int = Field(default=0, ge=-1000, le=1000)
@@ -212,7 +232,7 @@ class Settings(SettingsSection):
 
     campaign: Campaign
     message: MessageSettings = MessageSettings()
-    source: SourceSettings
+    source: SourceSettings = SourceSettings()
     platform: PlatformSettings = PlatformSettings()
     credentials: CredentialsSettings = CredentialsSettings()
     ledger: LedgerSettings = LedgerSettings()
@@ -224,6 +244,7 @@ class Settings(SettingsSection):
     telemetry: TelemetrySettings = TelemetrySettings()
     campaigns: Annotated[tuple[CampaignSettings, ...], Field(strict=False)] = ()
     clients: Annotated[tuple[ClientSettings, ...], Field(strict=False)] = ()
+    sinks: Annotated[tuple[AnySink, ...], Field(strict=False)] = ()
     client_id: SecretStr = SecretStr("")
     client_secret: SecretStr = SecretStr("")
     _origins: Mapping[str, SettingOrigin] = PrivateAttr(default_factory=dict)
@@ -236,9 +257,16 @@ class Settings(SettingsSection):
         secrets = {n: SecretStr(env.get(f"DISPATCHER_{n.upper()}", "").strip()) for n in SECRETS}
         copy = self.model_copy(update=secrets)
         copy._origins = origins  # noqa: SLF001 - of the same class
-        names = [name for name in env if name.startswith(SECRET_VARIABLES)]
+        named = set(copy._named_variables())  # noqa: SLF001 - as above
+        names = [name for name in env if name.startswith(SECRET_VARIABLES) or name in named]
         copy._environment = {name: SecretStr(env[name]) for name in names}  # noqa: SLF001 - of the same class
         return copy
+
+    def _named_variables(self) -> Iterator[str]:
+        """Yield the names of the variables that settings name for a secret."""
+        for key, value in self._items():
+            if key.endswith("_variable"):
+                yield str(value)
 
     @property
     def environment(self) -> Mapping[str, SecretStr]:
@@ -284,7 +312,13 @@ class Settings(SettingsSection):
     def _items(self) -> Iterator[tuple[str, object]]:
         """Yield every key and its value, except secrets."""
         is_list = any(key.startswith("campaigns[") for key in self._origins)
-        skipped = {"campaigns", "clients", *SECRETS, *(("campaign", "source") if is_list else ())}
+        skipped = {
+            "campaigns",
+            "clients",
+            "sinks",
+            *SECRETS,
+            *(("campaign", "source") if is_list else ()),
+        }
         for name, value in self:
             if name not in skipped:
                 yield from _leaves(name, value)
@@ -294,6 +328,8 @@ class Settings(SettingsSection):
             quota = client.requests_per_minute or self.platform.requests_per_minute
             shown = client.model_copy(update={"requests_per_minute": quota})
             yield from _leaves(f"clients[{number}]", shown)
+        for number, sink in enumerate(self.sinks, 1):
+            yield from _leaves(f"sinks[{number}]", sink)
 
 
 def _leaves(key: str, value: object) -> Iterator[tuple[str, object]]:
@@ -301,7 +337,7 @@ def _leaves(key: str, value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, SettingsSection):
         for name, inner in value:
             yield from _leaves(f"{key}.{name}", inner)
-    else:
+    elif value is not None:  # a section that is not there
         yield key, value
 
 

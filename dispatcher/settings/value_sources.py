@@ -8,8 +8,6 @@ from pathlib import Path
 
 from dispatcher.settings.errors import SettingOrigin
 from dispatcher.settings.key_paths import (
-    CAMPAIGNS,
-    CLIENTS,
     LIST_KEYS,
     KeyPath,
     is_table,
@@ -34,7 +32,7 @@ FLAGS = {
 """The keys that have a flag."""
 
 _NO_FILE = "check the path; `dispatcher init` writes a first one"
-_ITEM_HEADER = re.compile(rf"\s*\[\[\s*({CAMPAIGNS}|{CLIENTS})\s*\]\]\s*(#.*)?$")
+_ITEM_HEADER = re.compile(rf"\s*\[\[\s*({'|'.join(LIST_KEYS)})\s*\]\]\s*(#.*)?$")
 _HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?$")
 _ASSIGNMENT = re.compile(
     r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*="

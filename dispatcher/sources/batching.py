@@ -7,8 +7,10 @@ from typing import Protocol
 
 from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.status import Irregularity
-from dispatcher.ports import Batch, Position
-from dispatcher.sources.files.byte_source import BeforeRead, Content, FileContent
+from dispatcher.ports import Batch, Stream
+from dispatcher.sources.files.byte_source import Content
+from dispatcher.sources.files.file_place import BEGINNING, FilePlace
+from dispatcher.sources.files.seekable_content import BeforeRead, SeekableContent
 from dispatcher.sources.options import Layout, RowRules
 from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.rows.contact_builder import ContactBuilder
@@ -41,7 +43,7 @@ class Cursor(Protocol):
 
 
 class Batcher:
-    """Groups rows into batches and sends each with the position after its last row.
+    """Groups rows into batches and sends each with the place after its last row.
 
     ``has_rows`` says that there were rows before the place where reading begins.
     """
@@ -84,7 +86,7 @@ class Batcher:
                 self._flush(reader, done=False)
 
     def finish(self, reader: Cursor, *rejected: RejectedRow) -> None:
-        """Send the last batch, whose position says that the content was read to its end."""
+        """Send the last batch, whose stream says that the content was read to its end."""
         self._rejected += rejected
         self._rows += len(rejected)
         self._flush(reader, done=True)
@@ -101,16 +103,17 @@ class Batcher:
 
     def _flush(self, reader: Cursor, *, done: bool) -> None:
         filtered = self._rows - len(self._contacts) - len(self._rejected)
-        position, content = None, self._content
+        stream, content = None, self._content
         if content.fingerprint is not None:
             offset = min(reader.offset, reader.total)
-            position = Position(content.name, content.fingerprint, offset, reader.line, done=done)
+            place = FilePlace(offset, reader.line)
+            stream = place.to_stream(content.name, content.fingerprint, done=done)
         self._has_rows = self._has_rows or self._rows > 0
         empty_file = content.name if done and not self._has_rows else None
-        if self._rows or position is not None or self._irregularities or empty_file is not None:
+        if self._rows or stream is not None or self._irregularities or empty_file is not None:
             counts = dict(self._irregularities)
             self._irregularities.clear()
-            batch = Batch(self._contacts, self._rejected, filtered, position, counts, empty_file)
+            batch = Batch(self._contacts, self._rejected, filtered, stream, counts, empty_file)
             self._channel.put(batch)
         self._start_batch(reader.offset)
 
@@ -123,7 +126,7 @@ class Batcher:
 
 
 def read_content(
-    content: Content, start: Position | None, rules: RowRules, layout: Layout, channel: BatchChannel
+    content: Content, start: Stream | None, rules: RowRules, layout: Layout, channel: BatchChannel
 ) -> None:
     """Read a content from ``start`` to its end.
 
@@ -138,7 +141,8 @@ def read_content(
         ReaderClosedError: the channel was closed.
 
     """
-    begin = start if start is not None and start.offset else None
+    place = BEGINNING if start is None else FilePlace.of(start)
+    begin = place if place.offset else None
     batcher = Batcher(content, channel, has_rows=begin is not None)
     builder = ContactBuilder(rules)
     cursor, rows = _open(content, begin, builder, layout, batcher.flush_if_due)
@@ -151,7 +155,7 @@ def read_content(
         batcher.finish(cursor, row)
 
 
-def check_columns(content: FileContent, rules: RowRules, layout: Layout) -> None:
+def check_columns(content: SeekableContent, rules: RowRules, layout: Layout) -> None:
     """Check the columns of a file, without its rows.
 
     Raises:
@@ -164,16 +168,16 @@ def check_columns(content: FileContent, rules: RowRules, layout: Layout) -> None
 
 def _open(
     content: Content,
-    start: Position | None,
+    start: FilePlace | None,
     builder: ContactBuilder,
     layout: Layout,
     before_read: BeforeRead,
 ) -> tuple[Cursor, Iterator[ParsedRow]]:
     """Open a content after ``start``; return its cursor and its rows."""
     name = content.name
-    offset, line = (0, 0) if start is None else (start.offset, start.line)
+    offset, line = start or BEGINNING
     table = open_table(content, builder.columns)
-    if table is not None and isinstance(content, FileContent):
+    if table is not None and isinstance(content, SeekableContent):
         reader = table_reader(table, content, offset, line, before_read)
         return reader, JsonRows(name, builder).rows(reader)
     id_column = builder.rules.column("conversation_id")
@@ -200,7 +204,7 @@ def _open_json(
 ) -> tuple[Cursor, Iterator[ParsedRow]]:
     """Check the columns of a content of objects, and open it after ``at``."""
     reader = _json_reader(shape, chunks, (0, 0), b"")
-    if not isinstance(content, FileContent):
+    if not isinstance(content, SeekableContent):
         rows = JsonRows(content.name, builder).rows(reader)
         return reader, hold_back(rows, content.name, builder)
     scan = ContactBuilder(builder.rules)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dispatcher.ports import Source, SourceError
+from dispatcher.sources.files.file_set import LocalFiles
 from dispatcher.sources.files.file_source import FileSource
 from dispatcher.sources.files.folder_source import FolderSource
 from dispatcher.sources.files.stream_source import StreamSource
@@ -37,4 +38,4 @@ def open_source(
     place = Path(path)
     if path == "-" or (place.exists() and not place.is_file() and not place.is_dir()):
         return StreamSource(path, rules, layout)
-    return FileSource(path, rules, layout)
+    return FileSource(LocalFiles(path), rules, layout)

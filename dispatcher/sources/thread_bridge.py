@@ -2,10 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
-from dispatcher.ports import Batch
+from dispatcher.ports import Batch, Stream
 
 AHEAD = 3
 """Batches that the thread may be ahead of the event loop."""
@@ -20,11 +21,14 @@ class ReaderClosedError(Exception):
 class BatchChannel:
     """A bounded queue of batches from the reading thread to the event loop.
 
+    ``known`` has the streams in the ledger. Each batch gets the place of its stream before it.
+
     The thread's methods (put, check, wait, finish) raise `ReaderClosedError` once it is closed.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, known: Mapping[str, Stream]) -> None:
         self._loop = loop
+        self._places = {fingerprint: stream.at for fingerprint, stream in known.items()}
         self._slots = threading.Semaphore(AHEAD)
         self._closed = threading.Event()
         self._queue = asyncio.Queue[Batch | Exception | None]()
@@ -33,6 +37,10 @@ class BatchChannel:
         """Send a batch; block while the event loop is behind."""
         self._slots.acquire()
         self.check()
+        stream = batch.stream
+        if stream is not None:
+            batch = replace(batch, before=self._places.get(stream.fingerprint))
+            self._places[stream.fingerprint] = stream.at
         self._send(batch)
 
     def check(self) -> None:
@@ -70,8 +78,12 @@ class BatchChannel:
             raise ReaderClosedError(_CLOSED) from error
 
 
-async def iterate_in_thread(work: Callable[[BatchChannel], None]) -> AsyncGenerator[Batch, None]:
+async def iterate_in_thread(
+    work: Callable[[BatchChannel], None], known: Mapping[str, Stream]
+) -> AsyncGenerator[Batch, None]:
     """Run ``work`` in a daemon thread and yield the batches that it puts into the channel.
+
+    ``known`` has the streams in the ledger, by fingerprint.
 
     The thread does not keep the process alive, and ends once the iterator is closed.
 
@@ -79,7 +91,7 @@ async def iterate_in_thread(work: Callable[[BatchChannel], None]) -> AsyncGenera
         SourceError: what ``work`` raised.
 
     """
-    channel = BatchChannel(asyncio.get_running_loop())
+    channel = BatchChannel(asyncio.get_running_loop(), known)
     threading.Thread(target=_run, args=(work, channel), name="source", daemon=True).start()
     try:
         while (batch := await channel.get()) is not None:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from dispatcher.domain.status import Status
-from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.sandbox.contact_files import write_contacts
 from dispatcher.sandbox.scenario.scenario import load
 from tests.support import statsd
 from tests.support.forked_process import Forked, clean_environment
+from tests.support.ledger_reader import LedgerReader
 from tests.support.sandbox_process import sandbox
 from tests.support.scenario_runner import CREDENTIALS, QUICK
 

@@ -14,26 +14,27 @@ from dataclasses import replace
 
 import pytest
 
-from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.sandbox.stalls import PERIOD_SECONDS
 from tests.support.broken_builds import BROKEN
 from tests.support.crash_launcher import launching
 from tests.support.crash_platform import STALL_SECONDS
-from tests.support.crash_points import DRAIN, FOLDER, POINTS, ROTATION
-from tests.support.crash_verdict import Verdict, compare
-from tests.support.crash_world import (
-    LAST_RUN_SECONDS,
+from tests.support.crash_play import (
     STALL_TRIES,
     kill_everywhere,
     play_without_stalls,
     points_for,
-    world,
 )
+from tests.support.crash_points import DRAIN, FOLDER, KAFKA, POINTS, ROTATION, SQL
+from tests.support.crash_verdict import Verdict, compare
+from tests.support.crash_world import LAST_RUN_SECONDS, world
+from tests.support.ledger_reader import LedgerReader
 
 PER_CYCLE = 50
 CONTACTS = {"messaging": 1500, "genesys": 600}
 FILE_POINTS = ("admit.before", "admit.after", "source.batch", "send.left", "settle.before")
 FOLDER_POINTS = (*sorted(FOLDER), "admit.after", "send.after", "drain.begun")
+KAFKA_POINTS = (*sorted(KAFKA), "source.batch", "admit.before", "admit.after", "settle.after")
+SQL_POINTS = (*sorted(SQL), "source.batch", "admit.before", "admit.after")
 OF_THE_DIALECT = [
     "check.after", "send.before", "send.left", "send.after", "look.before", "look.after",
 ]  # fmt: skip
@@ -41,7 +42,7 @@ OF_THE_DIALECT = [
 TELLING = {
     "intent-not-committed": ("send.left", "send.after", "settle.before"),
     "settle-lost": ("settle.after",),
-    "position-before-admission": ("admit.after",),
+    "place-before-admission": ("admit.after",),
     "power-cut": ("send.left", "send.after", "settle.after"),
     "bound-without-lag": ("send.after",),
     "watermark-is-now": ("send.after",),
@@ -83,6 +84,8 @@ def assert_promise_kept(verdict: Verdict, *, doubt_allowed: bool = False):
         ("messaging", "glob", points_for("glob"), 1),
         ("messaging", "file", FILE_POINTS, 1),
         ("messaging", "folder", FOLDER_POINTS, 0),
+        ("messaging", "kafka", KAFKA_POINTS, 1),
+        ("messaging", "sql", SQL_POINTS, 1),
         ("genesys", "glob", OF_THE_DIALECT, 0),
     ],
     indirect=["dialect"],
@@ -90,7 +93,7 @@ def assert_promise_kept(verdict: Verdict, *, doubt_allowed: bool = False):
 def test_a_run_that_is_killed_at_any_point_reaches_nobody_twice_and_loses_nobody(
     tmp_path, launcher, dialect, source, points, random_kills
 ):
-    """With faults on, over a file, rotated files and a watched folder; each point is reached."""
+    """With faults on, over files, a watched folder, a topic and a table; each point is reached."""
     given = {"per_cycle": PER_CYCLE, "contacts": CONTACTS[dialect], "dialect": dialect}
 
     def play(folder):
@@ -106,7 +109,7 @@ def test_a_run_that_is_killed_at_any_point_reaches_nobody_twice_and_loses_nobody
 
 def test_every_point_is_played():
     """No point has a name alone."""
-    assert {*points_for("glob"), *FOLDER_POINTS} == set(POINTS)
+    assert {*points_for("glob"), *FOLDER_POINTS, *KAFKA_POINTS, *SQL_POINTS} == set(POINTS)
     assert set(points_for("glob")) > ROTATION | DRAIN
 
 

@@ -2,8 +2,7 @@
 
 import random
 
-from dispatcher.ledgers.read.reader import LedgerReader
-from dispatcher.ledgers.read.status import read_status
+from tests.support.ledger_reader import LedgerReader, read_status
 from tests.support.scenario_runner import play
 
 ROWS = 100_000

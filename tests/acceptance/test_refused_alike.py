@@ -4,9 +4,9 @@ import json
 import time
 
 from dispatcher.domain.status import Status
-from dispatcher.ledgers.read.reader import LedgerReader
 from tests.support import forked_process
 from tests.support.forked_process import clean_environment
+from tests.support.ledger_reader import LedgerReader
 from tests.support.scenario_runner import play
 
 QUICKLY = {"engine.wait_limit_seconds": 1, "engine.probe_seconds": 30}

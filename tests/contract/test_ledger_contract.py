@@ -9,7 +9,16 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
-from dispatcher.ports import Batch, Intent, LedgerError, Position, Settlement
+from dispatcher.ports import (
+    RECEIPT_SECONDS,
+    Batch,
+    Intent,
+    LedgerError,
+    RequestKey,
+    Settlement,
+    Stream,
+    StreamMovedError,
+)
 
 NOW = 1000.0
 
@@ -87,19 +96,72 @@ async def test_everything_of_a_contact_comes_back(ledger):
     assert (await ledger.admit(Batch([odd, twin]), NOW, 0)).duplicates == 2
 
 
-async def test_positions_move_with_admission(open_ledger):
-    """The position is as of the last batch, by fingerprint, and outlives the process."""
+async def test_streams_move_with_admission(open_ledger):
+    """The place is as of the last batch, by fingerprint, and outlives the process."""
     ledger = await open_ledger()
-    for offset, done in ((10, False), (20, True)):
-        await ledger.admit(Batch([], position=Position("a", "fa", offset, 2, done)), NOW, 0)
-    await ledger.admit(Batch([], position=Position("b", "fb", 5, 1, done=False)), NOW, 0)
+    for before, at, done in ((None, "10", False), ("10", "20", True)):
+        moved = Batch([], stream=Stream("a", "fa", at, 2, done), before=before)
+        await ledger.admit(moved, NOW, 0)
+    await ledger.admit(Batch([], stream=Stream("b", "fb", "5", 1, done=False)), NOW, 0)
     await ledger.admit(Batch(contacts(1)), NOW, 0)
     ledger = await open_ledger()
-    assert await ledger.positions() == {
-        "fa": Position("a", "fa", 20, 2, done=True),
-        "fb": Position("b", "fb", 5, 1, done=False),
+    assert await ledger.streams() == {
+        "fa": Stream("a", "fa", "20", 2, done=True),
+        "fb": Stream("b", "fb", "5", 1, done=False),
     }
-    assert await (await open_ledger("other")).positions() == {}
+    assert await (await open_ledger("other")).streams() == {}
+
+
+@pytest.mark.parametrize("before", [None, "9", ""])
+async def test_a_stream_that_another_reader_moved_is_left_as_it_is(open_ledger, before):
+    """Nothing of the batch is written: neither its contacts nor its counts."""
+    ledger = await open_ledger()
+    stream = Stream("a", "fa", "10", 2, done=False)
+    await ledger.admit(Batch(contacts(1), stream=stream), NOW, 0)
+    late = Batch(contacts(3), stream=replace(stream, at="20"), before=before)
+    with pytest.raises(StreamMovedError, match=r"^a: another reader"):
+        await ledger.admit(late, NOW, 3)
+    assert await ledger.streams() == {"fa": stream}
+    assert (await ledger.totals()).admitted == 1
+    assert len(await ledger.claim(9, NOW)) == 1
+    assert (await ledger.admit(replace(late, before="10"), NOW, 0)).admitted == 2
+
+
+async def test_a_repeated_request_has_the_result_of_the_first(open_ledger):
+    """Also after a restart; nothing is written for it, and nothing is counted twice."""
+    request = RequestKey("key", "digest")
+    bad = RejectedRow("post key", 4, "bad_id", "detail", b"raw")
+    batch = Batch([*contacts(2), contact(0)], [bad], filtered=1, request=request)
+    ledger = await open_ledger()
+    first = await ledger.admit(batch, NOW, 0)
+    ledger = await open_ledger()
+    again = await ledger.admit(batch, NOW + RECEIPT_SECONDS - 1, 9)
+    assert first.receipt is None
+    assert (again.admitted, again.claims) == (0, ())
+    assert again.receipt == batch.receipt(first)
+    assert again.receipt.rows == batch.rows
+    assert (await ledger.totals()).rows == batch.rows
+
+
+async def test_the_key_of_a_request_is_for_one_content(ledger):
+    """Another body under the same key writes nothing; another key does."""
+    await ledger.admit(Batch([contact(1)], request=RequestKey("key", "one")), NOW, 0)
+    other = await ledger.admit(Batch([contact(2)], request=RequestKey("key", "two")), NOW, 0)
+    assert other.key_reused
+    assert (await ledger.totals()).rows == 1
+    other = await ledger.admit(Batch([contact(2)], request=RequestKey("key-2", "two")), NOW, 0)
+    assert (other.admitted, other.key_reused) == (1, False)
+
+
+async def test_the_key_of_a_request_is_kept_for_a_day_and_by_campaign(open_ledger):
+    """After it, and in another campaign, the key is a new one."""
+    request = RequestKey("key", "digest")
+    ledger = await open_ledger("one")
+    await ledger.admit(Batch([contact(1)], request=request), NOW, 0)
+    late = await ledger.admit(Batch([contact(1)], request=request), NOW + RECEIPT_SECONDS, 0)
+    assert (late.receipt, late.duplicates) == (None, 1)
+    other = await open_ledger("two")
+    assert (await other.admit(Batch([contact(1)], request=request), NOW, 0)).admitted == 1
 
 
 async def test_totals_add_up_over_restarts(open_ledger):

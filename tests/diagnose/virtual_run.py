@@ -97,6 +97,7 @@ class TimedSource:
     """Yields batches at their times, and goes on for ever if it is watched."""
 
     waits_for = ""
+    lag = None
 
     def __init__(
         self, batches: Sequence[tuple[float, Sequence[Contact]]], *, watched: bool

@@ -26,10 +26,13 @@ from dispatcher.http_server.unix_socket import (
     open_socket,
     socket_path,
 )
-from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.lock import SOCKET_OFF
-from dispatcher.ports import Batch, LedgerError, Settlement
+from dispatcher.ledgers.operator_store import SqliteOperatorStore
+from dispatcher.ledgers.store import SqliteStore
+from dispatcher.ports import SOCKET_OFF, Batch, CommandError, LedgerError, Settlement
+from dispatcher.ports.orders import PauseOrder, ReplayOrder, ResumeOrder, Selection
+
+REPLAY = ReplayOrder(Selection(9.0))
 
 
 class Run:
@@ -57,20 +60,21 @@ async def serving(tmp_path, run):
     """A ledger of two campaigns with one parked contact each, served."""
     path = tmp_path / "ledger.db"
     for campaign in ("b", "a"):
-        ledger = await SqliteLedger.open(path, campaign)
+        store = await SqliteStore.open(path, campaign)
+        ledger = await store.campaign(campaign)
         batch = Batch([Contact(f"key-{campaign}", "conversation", "Hi")])
         (claim,) = (await ledger.admit(batch, 1.0, 1)).claims
         await ledger.settle(Settlement(claim.id, Status.PARKED, Reason.EXHAUSTED, 2.0, NEW))
         if campaign == "b":
-            await ledger.close()
+            await store.close()
     handler = CommandHandler(
-        ledger, lambda: {"in_flight": 7}, lambda: run if run.has_started else None
+        store, lambda: {"in_flight": 7}, lambda: run if run.has_started else None
     )
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(ledger.close)
+        stack.push_async_callback(store.close)
         control = open_socket(path, "")
         await serve_commands(stack, control, handler.by_name())
-        ledger.record_socket(str(control.path))
+        store.record_socket(str(control.path))
         yield path
 
 
@@ -78,13 +82,14 @@ async def test_two_clients_send_commands_at_once(tmp_path):
     """Each contact is replayed for one of them, and the run is woken."""
     run = Run()
     async with serving(tmp_path, run) as path:
+        operator = SqliteOperatorStore(path)
         both = await asyncio.gather(
-            *(asyncio.to_thread(execute, path, "replay", {"before": 9.0}) for _ in range(2))
+            *(asyncio.to_thread(execute, operator, REPLAY) for _ in range(2))
         )
         assert sorted(result.answer["ready"] for result in both) == [0, 2]
         assert {result.by for result in both} == {f"by the running dispatcher (pid {os.getpid()})"}
         assert run.woken == 2
-        report = await asyncio.to_thread(running_status, path, None)
+        report = await asyncio.to_thread(running_status, SqliteOperatorStore(path), None)
     assert report["run"] == {"in_flight": 7}
     assert [campaign["contacts"] for campaign in report["campaigns"]] == [
         {"ready": {"not_final": 1}}
@@ -97,7 +102,7 @@ async def test_only_its_user_can_open_it_and_it_goes_with_the_server(tmp_path):
         where = path.with_name("ledger.db.sock")
         assert stat.S_IMODE(where.stat().st_mode) == 0o600
     assert not where.exists()
-    assert running_status(path, None) is None
+    assert running_status(SqliteOperatorStore(path), None) is None
     with pytest.raises(ControlUnavailableError, match="nothing was done"):
         send_command(str(where), "replay", {})
 
@@ -118,7 +123,7 @@ async def test_wrong_commands_are_refused_in_words(tmp_path):
         writer.write(b"POST /replay HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n{")
         assert b" 400 " in await reader.readline()
         writer.close()
-        report = await asyncio.to_thread(running_status, path, "a")
+        report = await asyncio.to_thread(running_status, SqliteOperatorStore(path), "a")
     assert report["campaigns"][0]["contacts"] == {"parked": {"exhausted": 1}}
 
 
@@ -126,21 +131,24 @@ async def test_a_campaign_is_paused_in_the_ledger_and_in_the_run(tmp_path):
     """Those of the ledger that the run has not are paused in the ledger alone."""
     run = Run()
     async with serving(tmp_path, run) as path:
-        done = await asyncio.to_thread(execute, path, "pause", {})
+        operator = SqliteOperatorStore(path)
+        done = await asyncio.to_thread(execute, operator, PauseOrder(None))
         assert set(done.answer["paused"]) == {"a", "b"}
         assert run.paused == [("pause", "b"), ("pause", "a")]
-        done = await asyncio.to_thread(execute, path, "resume", {"campaign": "a"})
+        done = await asyncio.to_thread(execute, operator, ResumeOrder("a"))
         assert set(done.answer["resumed"]) == {"a"}
         run.has_started = False
         with pytest.raises(ControlError, match="cannot pause"):
-            await asyncio.to_thread(execute, path, "pause", {})
+            await asyncio.to_thread(execute, operator, PauseOrder(None))
 
 
 async def test_a_ledger_that_is_held_by_somebody_without_a_socket(tmp_path):
     """It is an error that says to try again, and the pid."""
     async with await SqliteLedger.open(tmp_path / "ledger.db", "a"):
         with pytest.raises(ControlError, match=f"pid {os.getpid()}.*try again"):
-            await asyncio.to_thread(execute, tmp_path / "ledger.db", "resume", {})
+            await asyncio.to_thread(
+                execute, SqliteOperatorStore(tmp_path / "ledger.db"), ResumeOrder(None)
+            )
 
 
 async def test_a_dispatcher_that_dies_before_it_answers(tmp_path):
@@ -196,7 +204,7 @@ async def test_no_socket_here(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     (tmp_path / "ledger.db.sock").mkdir()
     async with serving(tmp_path, Run()) as path:
-        report = await asyncio.to_thread(running_status, path, None)
+        report = await asyncio.to_thread(running_status, SqliteOperatorStore(path), None)
         assert report["pid"] == os.getpid()
         (place,) = runtime.glob("dispatcher-*/*.sock")
         assert stat.S_IMODE(place.stat().st_mode) == 0o600
@@ -216,9 +224,10 @@ def test_a_runtime_directory_without_sockets_names_the_way_out(tmp_path, monkeyp
 async def test_a_run_without_a_socket_takes_no_commands_and_says_so(tmp_path):
     ledger = await SqliteLedger.open(tmp_path / "ledger.db", "a")
     ledger.record_socket(SOCKET_OFF)
-    assert running_status(tmp_path / "ledger.db", None) is None
+    operator = SqliteOperatorStore(tmp_path / "ledger.db")
+    assert running_status(operator, None) is None
     with pytest.raises(ControlError, match=r"control\.socket is off.*Nothing was done"):
-        execute(tmp_path / "ledger.db", "replay", {"before": 9.0})
+        execute(operator, REPLAY)
     await ledger.close()
 
 

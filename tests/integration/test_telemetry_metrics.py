@@ -466,7 +466,7 @@ FULL = e.Gauges(
     0.9,
     quota=e.QuotaUse(300.0, 200.0, 70.0),
     contacts={("ready", "due"): 3, ("waiting", "quiet_hours"): 2, ("final", "delivered"): 10},
-    source=e.SourceState(4.25, 100, ended=True),
+    source=e.SourceState(4.25, 100, ended=True, lag=31),
     ledger=e.LedgerState(4096, 10**9, 0.0035),
     loop_lag=0.0125,
 )
@@ -479,13 +479,13 @@ def test_quota_source_ledger_and_loop():
         name: receiver.gauge(f"dispatcher.{name}")
         for name in (
             "quota.limit", "quota.own", "quota.others", "source.age", "source.ended",
-            "ledger.size", "ledger.disk_free", "ledger.commit", "loop.lag",
+            "source.lag", "ledger.size", "ledger.disk_free", "ledger.commit", "loop.lag",
         )
     }  # fmt: skip
     assert found == {
         "quota.limit": 300, "quota.own": 200, "quota.others": 70, "source.age": 4.25,
-        "source.ended": 1, "ledger.size": 4096, "ledger.disk_free": 10**9, "ledger.commit": 3.5,
-        "loop.lag": 12.5,
+        "source.ended": 1, "source.lag": 31, "ledger.size": 4096,
+        "ledger.disk_free": 10**9, "ledger.commit": 3.5, "loop.lag": 12.5,
     }  # fmt: skip
 
 

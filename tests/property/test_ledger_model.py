@@ -26,13 +26,14 @@ from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import REPLAYABLE, Reason, Relation, SendBlock, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance.integrity import check_integrity
-from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
-from dispatcher.ledgers.read.reader import LedgerReader
+from dispatcher.ledgers.maintenance.prune import prune
 from dispatcher.ledgers.registration import OpenOptions
 from dispatcher.ledgers.schema import open_for_writing
 from dispatcher.ledgers.write import index_staging, lookup_ahead
-from dispatcher.ports import Batch, Intent, LedgerError, Limits, Position, Settlement
+from dispatcher.ports import Batch, Intent, LedgerError, Limits, Settlement, Stream
+from dispatcher.ports.care import PruneOrder
 from tests.support.ledger_commands import replay
+from tests.support.ledger_reader import LedgerReader
 
 CAMPAIGN = "campaign"
 
@@ -111,7 +112,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ids = {}
         self.newest = self.newest_lineage = None
         self.bad_at = []
-        self.positions = {}
+        self.streams = {}
         self.rows = self.duplicates = self.rejected = self.filtered = 0
 
     @property
@@ -119,7 +120,10 @@ class LedgerMachine(RuleBasedStateMachine):
         return Path(self.folder.name) / str(self.generation) / "ledger.db"
 
     def run(self, awaitable):
-        return self.runner.run(awaitable)
+        async def result():
+            return await awaitable
+
+        return self.runner.run(result())
 
     def teardown(self):
         try:
@@ -173,10 +177,10 @@ class LedgerMachine(RuleBasedStateMachine):
         rows=st.lists(st.tuples(KEYS, st.none() | st.integers(-9, 9), TALKS, PEOPLE), max_size=6),
         bad=st.integers(0, 2),
         filtered=st.integers(0, 2),
-        position=st.none() | st.integers(0, 99),
+        place=st.none() | st.integers(0, 99),
         claim=st.integers(0, 4),
     )
-    def admit(self, rows, bad, filtered, position, claim):
+    def admit(self, rows, bad, filtered, place, claim):
         contacts = [
             Contact(
                 key,
@@ -188,9 +192,12 @@ class LedgerMachine(RuleBasedStateMachine):
             for key, wait, talk, person in rows
         ]
         rejected = [RejectedRow("f", 1, "bad_date", "", b"\0")] * bad
-        at = None if position is None else Position("f", "f", position, 1, done=False)
+        at = None if place is None else Stream("f", "f", str(place), 1, done=False)
+        before = self.streams["f"].at if "f" in self.streams else None
         admitted = self.run(
-            self.ledger.admit(Batch(contacts, rejected, filtered, at), self.now, claim)
+            self.ledger.admit(
+                Batch(contacts, rejected, filtered, at, before=before), self.now, claim
+            )
         )
         fresh = self.note_new(contacts)
         due = [key for key in fresh if self.known[key].due <= self.now][:claim]
@@ -206,7 +213,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.bad_at += [self.now] * bad
         self.filtered += filtered
         if at is not None:
-            self.positions["f"] = at
+            self.streams["f"] = at
 
     def note_new(self, contacts):
         fresh = []
@@ -401,7 +408,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(number=st.integers(1, 5))
     def merge_staged(self, number):
         index_staging.MIN_STAGED, index_staging.MERGE_BATCH = 0, number
-        self.run(self.ledger.job(self.ledger._lookup_ahead.merge))  # as when it is idle
+        self.run(self.ledger._writer.job(self.ledger._lookup_ahead.merge))  # as when it is idle
         index_staging.MIN_STAGED = self.defaults[1]
 
     @precondition(anybody)
@@ -439,7 +446,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert (totals.rows, totals.admitted) == (self.rows, len(self.known) + len(self.gone))
         assert (totals.duplicates, totals.filtered) == (self.duplicates, self.filtered)
         assert sum(totals.rejected.values()) == self.rejected
-        assert self.run(self.ledger.positions()) == self.positions
+        assert self.run(self.ledger.streams()) == self.streams
 
     @invariant()
     def backlog_agrees_with_the_model(self):

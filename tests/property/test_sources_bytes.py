@@ -80,7 +80,7 @@ def test_every_row_comes_out_once_with_its_line(records, ends_with_a_newline):
     st.sampled_from(["a.csv", "a.jsonl", "a", "a.tsv", "a.csv.gz", "a.csv.zst"]),
 )
 def test_no_rows_stop_a_watched_folder(header, data, name):
-    """Any bytes under any name end with a position that says done, and every line once.
+    """Any bytes under any name end with a stream that is done, and every line once.
 
     Wrong columns alone end the start; another header within the rows leaves the file undone.
     Values of a JSON array may share a line.
@@ -96,11 +96,11 @@ def test_no_rows_stop_a_watched_folder(header, data, name):
     is_array = (header + data).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
     assert lines == sorted(lines if is_array else set(lines))
     *before, last = batches
-    assert not any(batch.position.done for batch in before)
-    if last.position is None:
+    assert not any(batch.stream.done for batch in before)
+    if last.stream is None:
         assert [row.reason for row in last.rejected] == ["header"]
     else:
-        assert last.position.done
+        assert last.stream.done
 
 
 @given(NASTY)

@@ -1,4 +1,4 @@
-"""Resuming from any position gives exactly the rows that are left."""
+"""Resuming from any place gives exactly the rows that are left."""
 
 import asyncio
 import tempfile
@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.sources.factory import open_source
+from dispatcher.sources.files.file_place import FilePlace
 from dispatcher.sources.options import RowRules
 from tests.support.packed import PACKERS
 
@@ -79,10 +80,10 @@ def check(name, data, batch_rows, *, to_the_end=True):
         path = Path(folder) / name
         path.write_bytes(PACKERS[path.suffix if path.suffix in PACKERS else ""](data))
         batches = drained(path, {})
-        assert [batch.position.done for batch in batches] == [False] * (len(batches) - 1) + [True]
-        assert batches[-1].position.offset == len(data) or not to_the_end
+        assert [batch.stream.done for batch in batches] == [False] * (len(batches) - 1) + [True]
+        assert FilePlace.of(batches[-1].stream).offset == len(data) or not to_the_end
         for number, batch in enumerate(batches, 1):
-            known = {batch.position.fingerprint: batch.position}
+            known = {batch.stream.fingerprint: batch.stream}
             assert summed(drained(path, known)) == summed(batches[number:])
 
 
@@ -116,6 +117,7 @@ def test_resuming_a_json_document(values, separator, brackets, batch_rows, data)
         brackets[0] + separator.join([b'{\n"a":"z","conversation_id":"c"}', *values]) + brackets[1]
     )
     with patch(
-        "dispatcher.sources.files.byte_source._CHUNK", data.draw(st.sampled_from([3, 1 << 16]))
+        "dispatcher.sources.files.seekable_content.CHUNK_BYTES",
+        data.draw(st.sampled_from([3, 1 << 16])),
     ):
         check(f"a.json{suffix}", content, batch_rows, to_the_end=False)

@@ -29,13 +29,13 @@ def _settle_lost(_killer: Killer) -> None:
     _drop("settle", "park")
 
 
-def _position_before_admission(_killer: Killer) -> None:
-    """The source's position is committed first, its contacts afterwards."""
+def _place_before_admission(_killer: Killer) -> None:
+    """The stream's place is committed first, its contacts afterwards."""
     real = SqliteLedger.admit
 
     async def admit(self: SqliteLedger, batch: Batch, *args: Any, **named: Any) -> Any:
-        await real(self, Batch((), position=batch.position), *args, **named)
-        return await real(self, replace(batch, position=None), *args, **named)
+        await real(self, Batch((), stream=batch.stream, before=batch.before), *args, **named)
+        return await real(self, replace(batch, stream=None), *args, **named)
 
     SqliteLedger.admit = admit  # type: ignore[method-assign]
 
@@ -100,7 +100,7 @@ def _watermark_is_now(_killer: Killer) -> None:
 
 BROKEN: dict[str, Callable[[Killer], None]] = {
     "intent-not-committed": _intent_not_committed,
-    "position-before-admission": _position_before_admission,
+    "place-before-admission": _place_before_admission,
     "settle-lost": _settle_lost,
     "power-cut": _unsynced,
     "bound-without-lag": _bound_without_lag,

@@ -14,7 +14,7 @@ POINTS = {
     "recover.before": "the start's look at what a dead run left is not committed",
     "recover.after": "it is committed, and the run has done nothing else",
     "start.recovered": "the ledger is recovered, the platform was not asked for a token yet",
-    "positions.after": "the positions are read, the source is not opened",
+    "streams.after": "the streams are read, the source is not opened",
     "admit.before": "a batch is written and not committed",
     "admit.after": "a batch is committed, and the engine does not know it",
     "source.batch": "a batch has left the source's thread; the next one is not read",
@@ -51,6 +51,9 @@ POINTS = {
     "folder.read": "a file was read to its end, and the folder does not know it",
     "rotation.before": "in mid file, right before it is renamed",
     "rotation.after": "in mid file, right after it was renamed under the reader",
+    "topic.assigned": "the places of a topic's partitions are taken up, and nothing is fetched",
+    "topic.fetched": "messages of a topic were fetched, and none of them is a row",
+    "page.read": "a page of rows was read from a database, and none of them is in a batch",
 }
 """Every point by its name, and what is true when it is reached."""
 
@@ -60,12 +63,14 @@ LOOKING = {
 }
 POINTS |= LOOKING
 
-START = frozenset({"recover.before", "recover.after", "start.recovered", "positions.after"})
+START = frozenset({"recover.before", "recover.after", "start.recovered", "streams.after"})
 """Points that each run passes once, before its first contact."""
 INTAKE = frozenset({"admit.before", "admit.after", "source.batch"})
 DRAIN = frozenset(name for name in POINTS if name.startswith("drain."))
 FOLDER = frozenset(name for name in POINTS if name.startswith("folder."))
 ROTATION = frozenset(name for name in POINTS if name.startswith("rotation."))
+KAFKA = frozenset(name for name in POINTS if name.startswith("topic."))
+SQL = frozenset({"page.read"})
 CHECKPOINT = frozenset(name for name in POINTS if name.startswith("checkpoint."))
 
 

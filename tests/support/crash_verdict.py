@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.domain.status import Reason, Relation, Status
-from dispatcher.ledgers.read.reader import LedgerReader, LineageRow
+from dispatcher.ports.stored_rows import LineageRow
 from tests.support.crash_platform import LATE_SECONDS, STALL_SECONDS
+from tests.support.ledger_reader import LedgerReader
 
 DELIVERED = (Status.NOTIFIED, Status.OPENED)
 _IN_PLACE = (Relation.NOTIFIED, Relation.THREADED)

@@ -11,16 +11,10 @@ from typing import Any, get_args
 
 from dispatcher.settings.model import PlatformSettings
 from tests.support.crash_launcher import Launcher, launching
-from tests.support.crash_points import POINTS
+from tests.support.crash_play import play_without_stalls, points_for, settles_before
+from tests.support.crash_sources import REMOTE_SOURCES, SOURCES
 from tests.support.crash_verdict import Verdict
-from tests.support.crash_world import (
-    SOURCES,
-    World,
-    play_without_stalls,
-    points_for,
-    settles_before,
-    world,
-)
+from tests.support.crash_world import World, world
 from tests.support.dialects import DIALECTS, tells_texts
 
 KILLS = 540
@@ -63,17 +57,31 @@ class Plan:
         return "beyond" in self.more or ("campaigns" in self.more and not tells_texts(self.dialect))
 
 
-def plans(kills: int, contacts: int, dialect: str, first_call: str) -> Iterator[Plan]:
+@dataclass(frozen=True)
+class Wanted:
+    """What of the whole is played, and how much."""
+
+    kills: int = KILLS
+    contacts: int = CONTACTS
+    dialect: str = "messaging"
+    first_call: str = "check"
+    sources: tuple[str, ...] = SOURCES
+
+
+def plans(wanted: Wanted) -> Iterator[Plan]:
     """Split the whole over the worlds: each source several times, each world with a seed."""
-    kinds: list[tuple[str, dict[str, Any]]] = [(source, {}) for source in SOURCES] * ROUNDS
+    sources = wanted.sources
+    kinds: list[tuple[str, dict[str, Any]]] = [(source, {}) for source in sources] * ROUNDS
     kinds += [(source, {"power_cut": True}) for source in POWER_CUTS]
+    kinds += [(source, {"power_cut": True}) for source in sources if source in REMOTE_SOURCES]
     kinds.append(("glob", {"campaigns": CAMPAIGNS}))
     kinds.append(("folder", {"beyond": True}))
     kinds.append(("glob", {"stopped_seconds": STOPPED_SECONDS}))
+    kinds = [kind for kind in kinds if kind[0] in sources]
     shares = len(kinds)
     for seed, (source, more) in enumerate(kinds, 1):
-        parts = -(-kills // shares), -(-contacts // shares)
-        yield Plan(source, seed, *parts, more, dialect, first_call)
+        parts = -(-wanted.kills // shares), -(-wanted.contacts // shares)
+        yield Plan(source, seed, *parts, more, wanted.dialect, wanted.first_call)
 
 
 def play(plan: Plan, folder: Path, launcher: Launcher) -> tuple[Verdict, World]:
@@ -133,11 +141,11 @@ def _order(plan: Plan, lived: World) -> Iterator[str]:
             yield point
 
 
-def run(kills: int, contacts: int, dialect: str = "messaging", first_call: str = "check") -> bool:
+def run(wanted: Wanted) -> bool:
     """Play all worlds; True if the promise was kept in every one."""
     whole, number, reached, kept, again = Verdict(), 0, set[str](), True, 0
     start = time.monotonic()
-    for plan in plans(kills, contacts, dialect, first_call):
+    for plan in plans(wanted):
         verdict, lived, replays = play_plan(plan)
         problems = verdict.problems(doubt_allowed=plan.doubt_allowed)
         kept, number = kept and not problems, number + lived.kills
@@ -148,7 +156,8 @@ def run(kills: int, contacts: int, dialect: str = "messaging", first_call: str =
             f"{time.monotonic() - start:6.0f} s  {number:4} kills  {whole.contacts:7,} contacts  "
             f"{len(verdict.in_doubt):5} in doubt  {plan.title}: {'; '.join(problems) or 'kept'}"
         )
-    missed = sorted(set(POINTS) - reached)
+    points = {point for source in wanted.sources for point in points_for(source)}
+    missed = sorted(points - reached)
     _say(f"{number} kills over {whole.contacts:,} contacts, {whole.effects:,} messages")
     _say(whole.per_million())
     _say(
@@ -157,7 +166,7 @@ def run(kills: int, contacts: int, dialect: str = "messaging", first_call: str =
     )
     if missed:
         _say(f"never reached: {', '.join(missed)}")
-    return kept and not missed and number >= kills and whole.contacts >= contacts
+    return kept and not missed and number >= wanted.kills and whole.contacts >= wanted.contacts
 
 
 def _say(line: str) -> None:
@@ -172,8 +181,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--contacts", type=int, default=CONTACTS)
     parser.add_argument("--dialect", choices=DIALECTS, default="messaging")
     parser.add_argument("--first-call", choices=FIRST_CALLS, default="check")
+    all_sources = (*SOURCES, *REMOTE_SOURCES)
+    parser.add_argument("--sources", nargs="+", choices=all_sources, default=SOURCES)
     given = parser.parse_args(arguments)
-    return 0 if run(given.kills, given.contacts, given.dialect, given.first_call) else 1
+    kinds = tuple(given.sources)
+    wanted = Wanted(given.kills, given.contacts, given.dialect, given.first_call, kinds)
+    return 0 if run(wanted) else 1
 
 
 if __name__ == "__main__":

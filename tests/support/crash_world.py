@@ -5,7 +5,7 @@ import itertools
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,22 +23,16 @@ from tests.support.crash_platform import (
     reconcile_settings,
     scenario,
 )
-from tests.support.crash_points import CHECKPOINT, DRAIN, FOLDER, INTAKE, POINTS, ROTATION, START
+from tests.support.crash_points import DRAIN, ROTATION
+from tests.support.crash_sources import Remote, remote_for
 from tests.support.crash_verdict import Verdict, compare
 from tests.support.dialects import settings_for
 from tests.support.sandbox_process import SandboxProcess, sandbox
 from tests.support.scenario_runner import QUICK
 
-SOURCES = ("file", "glob", "folder")
 NO_STATSD = 9
-SETTLED_AT_PACE = 100
-"""Contacts after which a run has found its pace, and much lies ready for its workers."""
-TRIES = 8
-"""How often a run is started so that it reaches a point; each try feeds more contacts."""
 ROUNDS = 4
 """How often the last runs are made, until no contact is left for later."""
-STALL_TRIES = 3
-"""How often a world is played at most, if stalls of its sandbox explain what is wrong in it."""
 LAST_RUN_SECONDS = 20.0
 RANDOM_SECONDS = 0.5
 """The time within which a random kill comes."""
@@ -64,6 +58,8 @@ class World:
     seed: int = 1
     dialect: str = "messaging"
     first_call: str = "check"
+    remote: Remote | None = None
+    """The server to which the files of contacts are copied; None if the runs read the files."""
     kills: int = 0
     fed: int = 0
     killed_at: set[str] = field(default_factory=set)
@@ -110,6 +106,8 @@ class World:
         part = path.with_name(path.name + ".part")
         self._write(part, count, shares, self.seed * 100_000 + number)
         part.rename(path)
+        if self.remote is not None:
+            self.remote.publish(path)
         return path
 
     def append(self, count: int) -> None:
@@ -242,6 +240,7 @@ class World:
             "engine.wait_limit_seconds": 3,
             "retry.not_ended_max_minutes": 5,
             **(_FOLDER if self.source == "folder" else {}),
+            **(self.remote.settings if self.remote is not None else {}),
             **(_FEW if spec.partition(":")[0] in DRAIN else {}),
             **self._first_call(),
             **reconcile_settings(stragglers=self.stragglers),
@@ -251,7 +250,8 @@ class World:
         if len(self.campaigns) > 1:
             argv += ["--config", str(self._config)]
         else:
-            argv += ["--campaign", *self.campaigns, "--source", source or self._path()]
+            argv += ["--campaign", *self.campaigns]
+            argv += [] if self.remote is not None else ["--source", source or self._path()]
         argv += [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
         request = {"spec": spec, "argv": [*argv, *more], "output": str(self.folder / "output.txt")}
         how = {"power_cut": self.power_cut, "stopped_seconds": self.stopped_seconds}
@@ -297,67 +297,11 @@ def world(
     stragglers = more.get("stragglers", False)
     path.write_text(scenario(beyond=beyond, stragglers=stragglers, seed=more.get("seed", 1)))
     log, dialect = folder / "effects.jsonl", more.get("dialect", "messaging")
-    with sandbox(path, log, "--dialect", dialect) as running:
-        made = World(folder, running, launcher, source, **more)
+    with sandbox(path, log, "--dialect", dialect) as running, remote_for(source, folder) as remote:
+        made = World(folder, running, launcher, source, remote=remote, **more)
         if source == "file":
             made.feed(contacts, "all.csv")
         try:
             yield made
         finally:
             made.end()
-
-
-def play_without_stalls(
-    play: Callable[[Path], Verdict], folder: Path, on_again: Callable[[Verdict], None],
-    *, doubt_allowed: bool = False,
-) -> Verdict:  # fmt: skip
-    """Play a world, and again while stalls of its sandbox explain everything that is wrong.
-
-    Its effects were not within the bounds then, so that the world shows nothing about the runs.
-    What is wrong in the last of `STALL_TRIES` counts as it is. Each try has its own folder in
-    ``folder``.
-    """
-    for number in range(STALL_TRIES):
-        inner = folder / str(number)
-        inner.mkdir()
-        verdict = play(inner)
-        problems = verdict.problems(doubt_allowed=doubt_allowed)
-        if not problems or not verdict.is_of_a_stall or number == STALL_TRIES - 1:
-            break
-        on_again(verdict)
-    return verdict
-
-
-def kill_everywhere(lived: World, points: Sequence[str], random_kills: int) -> None:
-    """Kill once at each of ``points`` and so many times at random, in any order.
-
-    A run may end before its point comes, a drain for one; then the next run is to reach it.
-
-    Raises:
-        AssertionError: no run reached a point.
-
-    """
-    order = [*points, *[""] * random_kills]
-    lived.dice.shuffle(order)
-    for point in order:
-        settles = settles_before(point, lived, lived.per_cycle // 2)
-        killed = any(lived.kill(point, settles=settles) for _ in range(TRIES))
-        assert killed, f"{point} was not reached"
-
-
-def points_for(source: str) -> list[str]:
-    """The points that a run over this kind of source passes."""
-    others = {"folder": ROTATION, "glob": FOLDER, "file": FOLDER | ROTATION}[source]
-    return [name for name in POINTS if name not in others]
-
-
-def settles_before(point: str, lived: World, most: int) -> int:
-    """How many contacts are settled before a kill at this point, so that each run gets on.
-
-    None for what a run may pass but once, near its start: a small file is admitted at once.
-    """
-    once = START | FOLDER | ROTATION | CHECKPOINT
-    if point in once or (point in INTAKE and lived.source != "file"):
-        return 0
-    least = SETTLED_AT_PACE if point in DRAIN else 0
-    return least + lived.dice.randrange(max(1, most))

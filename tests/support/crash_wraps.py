@@ -21,9 +21,12 @@ from dispatcher.ledgers.write import admission, claims, index_staging, lookup_ah
 from dispatcher.ledgers.write.group_commit import Change
 from dispatcher.platforms import http_connection
 from dispatcher.platforms.token import TokenManager
-from dispatcher.sources.files import folder_source
+from dispatcher.sources.files import rejecting_reader
 from dispatcher.sources.files.byte_source import FileContent
 from dispatcher.sources.files.folder_scan import FolderScan
+from dispatcher.sources.kafka.kafka_source import KafkaSource
+from dispatcher.sources.kafka.topic_reader import TopicReader
+from dispatcher.sources.sql.database import Database
 from dispatcher.sources.thread_bridge import BatchChannel
 from tests.support.crash_points import CHECKPOINT, DRAIN, ROTATION, Killer
 
@@ -42,6 +45,7 @@ def install(killer: Killer) -> None:
     _wrap_moves(killer)
     _wrap_requests(killer)
     _wrap_sources(killer)
+    _wrap_remote_sources(killer)
     _after(SqliteLedger, "recover", killer, "start.recovered")
     _wrap_tokens(killer)
     if killer.point in DRAIN:
@@ -106,7 +110,7 @@ def _wrap_commits(killer: Killer) -> None:
         (admission, "admit", "admit"),
         (claims, "claim", "claim"),
         (claims, "recover", "recover"),
-        (totals, "positions", "positions"),
+        (totals, "streams", "streams"),
     ):
         _record_kind(module, name, kind, transaction)
 
@@ -292,15 +296,15 @@ def _wrap_drain(killer: Killer) -> None:
 
 def _wrap_sources(killer: Killer) -> None:
     put, look, opened = BatchChannel.put, FolderScan.look, FileContent.__enter__
-    take_content = folder_source.read_content
+    take_content = rejecting_reader.read_content
 
     def putting(self: BatchChannel, batch: Any) -> None:
         put(self, batch)
         killer.reached("source.batch")
-        position = batch.position
-        if killer.point in ROTATION and killer.armed and position and not position.done:
+        stream = batch.stream
+        if killer.point in ROTATION and killer.armed and stream and not stream.done:
             killer.reached("rotation.before")
-            Path(position.file).rename(f"{position.file}.1")
+            Path(stream.name).rename(f"{stream.name}.1")
             killer.reached("rotation.after")
 
     def looking(self: FolderScan, *args: Any) -> list[str]:
@@ -322,4 +326,35 @@ def _wrap_sources(killer: Killer) -> None:
     BatchChannel.put = putting  # type: ignore[method-assign]
     FolderScan.look = looking  # type: ignore[method-assign]
     FileContent.__enter__ = entering  # type: ignore[method-assign]
-    folder_source.read_content = reading
+    rejecting_reader.read_content = reading
+
+
+def _wrap_remote_sources(killer: Killer) -> None:
+    assign, fetch = TopicReader.assign, TopicReader.messages
+    make_batch, read_page = KafkaSource._batch, Database.page
+
+    def assigning(self: TopicReader, *args: Any) -> None:
+        assign(self, *args)
+        killer.reached("topic.assigned")
+
+    async def fetching(self: TopicReader, *args: Any) -> Any:
+        found = await fetch(self, *args)
+        if found:
+            killer.reached("topic.fetched")
+        return found
+
+    async def making(self: KafkaSource, *args: Any) -> Any:
+        batch = await make_batch(self, *args)
+        killer.reached("source.batch")
+        return batch
+
+    def reading(self: Database, *args: Any) -> Any:
+        page = read_page(self, *args)
+        if page:
+            killer.reached("page.read")
+        return page
+
+    TopicReader.assign = assigning  # type: ignore[method-assign]
+    TopicReader.messages = fetching  # type: ignore[method-assign]
+    KafkaSource._batch = making  # type: ignore[method-assign]
+    Database.page = reading  # type: ignore[method-assign]

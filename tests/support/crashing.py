@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import dispatcher.app.run
@@ -49,6 +50,8 @@ def run(
 def serve() -> None:
     """Fork a run for each request; answer with its pid, and with its status once it ended."""
     tls_context(None)  # to read the certificates takes a third of a short run
+    for name in ("aiokafka.admin", "sqlalchemy"):  # as does their import
+        import_module(name)
     gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)

@@ -22,7 +22,9 @@ CURRENT = 3
 LATER = {
     "api.requests": "each endpoint with each HTTP status that occurs",
     "token.requests": "each HTTP status that occurs",
+    "intake.posts": "each HTTP status that occurs",
     "run.exits": "each exit code that occurs",
+    "lineage.sink_lag": "each of `[[sinks]]`",
     "contacts.current": "each reason of a wait, and each reason of a final status that occurs",
     "api.latency": f"{PER_DISTRIBUTION} for each further endpoint",
 }
@@ -35,7 +37,7 @@ def custom_metrics():
     """Return the number of custom metrics of each name, of one campaign with one client."""
     numbers = Counter(key[0] for key in zero_counts())
     for name in GAUGES:
-        values = {"condition": len(Cause), "contacts.current": CURRENT}
+        values = {"condition": len(Cause), "contacts.current": CURRENT, "lineage.sink_lag": 0}
         reasons = len(HaltReason) if name in {"halted", "halted.seconds"} else 1
         numbers[name] = values.get(name, reasons)
     for name in DISTRIBUTIONS:

@@ -24,7 +24,7 @@ from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.intake import ContactLimit
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.run_options import PipelineOptions
-from dispatcher.ports import Batch
+from dispatcher.ports import ENDLESS, Batch
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.scripted import EventList, ListSource, OpenPacer, ScriptedPlatform
 from tests.support.virtual import VirtualClock
@@ -50,7 +50,7 @@ class EngineFixture:
     def __init__(
         self, answer=None, policy=None, pacer=None, latency=0.05, *, platform=None,
         states_per_call=1, rules=None, events=None, ledger=None, halt_suspicious=False,
-        look_share=0.25, accepted=(), likeness=None,
+        look_share=0.25, accepted=(), likeness=None, admits_at_once=False, tenure=ENDLESS,
     ):  # fmt: skip
         self.clock = VirtualClock()
         self.events = EventList() if events is None else events
@@ -65,6 +65,8 @@ class EngineFixture:
         self.look_share = look_share
         self.jitter = lambda: 1.0
         self.likeness = likeness
+        self.admits_at_once = admits_at_once
+        self.tenure = tenure
         self.pool = self.make_pool(self.connections())
         self.breaker = self.pool.clients[0].breaker
         self.campaign_run = self.make_campaign_run(ListSource())
@@ -84,7 +86,8 @@ class EngineFixture:
             "play", source, self.ledger, self.events, self.policy, self.rules,
             halt_suspicious=self.halt_suspicious, look_share=self.look_share,
             accepted=self.accepted,
-            likeness=self.likeness,
+            likeness=self.likeness, admits_at_once=self.admits_at_once,
+            tenure=self.tenure,
         )  # fmt: skip
         return make_campaign_run(
             campaign,

@@ -9,4 +9,4 @@ from dispatcher.ledgers.write import claims
 
 async def replay(ledger: SqliteLedger, ids: Sequence[int]) -> dict[str, int]:
     """Replay parked and rejected contacts; other ids are left alone."""
-    return await ledger.job(partial(claims.replay, ids=ids, now=ledger._now()))
+    return await ledger._writer.job(partial(claims.replay, ids=ids, now=ledger._now()))

@@ -12,6 +12,7 @@ from dispatcher.domain.status import FINAL, Reason, Relation, SendBlock, Status,
 from dispatcher.domain.unsettled_send import UnsettledSend
 from dispatcher.ports import (
     NO_LIMITS,
+    RECEIPT_SECONDS,
     Admitted,
     Backlog,
     Claim,
@@ -20,6 +21,7 @@ from dispatcher.ports import (
     LedgerError,
     Limits,
     Overview,
+    StreamMovedError,
     Totals,
 )
 
@@ -44,9 +46,11 @@ class Row:
 @dataclass
 class CampaignState:
     files: dict = field(default_factory=dict)
-    """Positions by fingerprint."""
+    """Streams by fingerprint."""
     counts: Counter = field(default_factory=Counter)
     rejected: Counter = field(default_factory=Counter)
+    receipts: dict = field(default_factory=dict)
+    """Digest, time and receipt of each request, by its key."""
     paused_at: float | None = None
 
 
@@ -77,8 +81,8 @@ class MemoryLedger:
         return self.state.files
 
     @files.setter
-    def files(self, positions):
-        self.state.files = positions
+    def files(self, streams):
+        self.state.files = streams
 
     @property
     def paused_at(self):
@@ -87,12 +91,24 @@ class MemoryLedger:
     async def before(self, name):
         """Replaced by tests that delay a call."""
 
-    async def positions(self):
-        await self._begin("positions")
+    async def streams(self):
+        await self._begin("streams")
         return dict(self.files)
 
     async def admit(self, batch, now, claim_limit):
         await self._begin("admit")
+        if batch.request is not None:
+            key, digest = batch.request
+            earlier = self.state.receipts.get(key)
+            if earlier is not None and earlier[1] > now - RECEIPT_SECONDS:
+                if earlier[0] != digest:
+                    return await self._end(Admitted(0, 0, (), key_reused=True))
+                return await self._end(Admitted(0, 0, (), receipt=earlier[2]))
+        if batch.stream is not None:
+            before = self.files.get(batch.stream.fingerprint)
+            if batch.before != (before and before.at):
+                raise StreamMovedError(batch.stream.name)
+            self.files[batch.stream.fingerprint] = batch.stream
         known = {row.contact.key for row in self._own()}
         new = {}
         for contact in batch.contacts:
@@ -103,14 +119,16 @@ class MemoryLedger:
             for contact in new.values()
         ]
         due = [number for number in ids if self.rows[number].due <= now]
-        if batch.position is not None:
-            self.files[batch.position.fingerprint] = batch.position
         duplicates = len(batch.contacts) - len(new)
         self.state.counts.update(rows=batch.rows, duplicates=duplicates, filtered=batch.filtered)
         self.state.rejected.update(row.reason for row in batch.rejected)
         claims = [self._claimed(number, (SendBlock.SAME_PERSON,)) for number in due[:claim_limit]]
         later = [self.rows[number].due for number in ids if self.rows[number].due > now]
-        return await self._end(Admitted(len(new), duplicates, claims, later))
+        admitted = Admitted(len(new), duplicates, claims, later)
+        if batch.request is not None:
+            key, digest = batch.request
+            self.state.receipts[key] = (digest, now, batch.receipt(admitted))
+        return await self._end(admitted)
 
     async def claim(self, limit, now):
         await self._begin("claim")

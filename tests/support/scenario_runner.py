@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.domain.status import Status
-from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.sandbox.contact_files import expected, write_contacts
 from dispatcher.sandbox.scenario.scenario import load
 from dispatcher.sandbox.world.ids import external_contact_id
 from tests.support import forked_process, statsd
 from tests.support.dialects import reads_states_to_look_back, settings_for
 from tests.support.forked_process import Forked, clean_environment
+from tests.support.ledger_reader import LedgerReader
 from tests.support.sandbox_process import SCENARIOS, SandboxProcess, sandbox
 
 CREDENTIALS = {

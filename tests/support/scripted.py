@@ -348,7 +348,7 @@ class ListSource:
         self.known = None
         self.yielded = 0
         self.closed = False
-        self.watched, self.waits_for = False, ""
+        self.watched, self.waits_for, self.lag = False, "", None
 
     async def batches(self, known):
         self.known = known

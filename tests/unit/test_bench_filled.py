@@ -3,7 +3,7 @@
 from benchmarks.filled import fill
 from dispatcher.domain.status import Status
 from dispatcher.ledgers.maintenance.integrity import check_integrity
-from dispatcher.ledgers.read.status import read_status
+from tests.support.ledger_reader import read_status
 
 
 def test_a_filled_ledger_is_whole(tmp_path):

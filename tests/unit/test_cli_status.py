@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from dispatcher.app.control import client
+from dispatcher.app.control import status_json as status
 from dispatcher.cli import cli
 from dispatcher.cli.commands import status as status_command
 from dispatcher.cli.config import LedgerOptions
@@ -17,9 +18,8 @@ from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.read import status
-from dispatcher.ledgers.read.status import CampaignStatus
 from dispatcher.ports import Backlog, Batch, Intent, Totals
+from dispatcher.ports.questions import CampaignStatus
 
 TOTALS = Totals(
     rows=9,
@@ -212,3 +212,16 @@ def test_waiting_says_when_it_goes_on():
     assert "the next in 30 s" in status_command.waiting(BACKLOG, 0, 100.0)
     assert status_command.waiting(Backlog(0, 0, 0, None, None), 0, 1.0) == "Every contact is final."
     assert "2 in doubt" in status_command.waiting(Backlog(0, 0, 0, None, None), 2, 1.0)
+
+
+def test_people_see_what_waits_for_each_sink_and_why():
+    """One that works, and one that fails."""
+    sinks = {
+        "lake": {"lag": 0, "error": "", "ranges": 4},
+        "warehouse": {"lag": 1200, "error": "sink warehouse: no answer", "ranges": 0},
+    }
+    assert status_command._sinks(RUN | {"sinks": sinks}) == [
+        "Sink lake: 0 wait.",
+        "Sink warehouse: 1,200 wait; sink warehouse: no answer.",
+    ]
+    assert status_command._sinks(RUN) == []

@@ -37,8 +37,8 @@ class Ledger:
     def __init__(self, *waiting, known=()):
         self._waiting, self._known, self._people = waiting, set(known), set()
 
-    def positions(self):
-        return {"fingerprint": "position"}
+    def streams(self):
+        return {"fingerprint": "stream"}
 
     def take_new(self, contacts):
         new = [contact for contact in contacts if contact.key not in self._known]
@@ -80,7 +80,7 @@ async def test_every_row_is_counted_once_and_by_what_it_is():
     platform = ScriptedPlatform(lambda _: OPEN)
     report = await dry_run(source, Ledger(waits, known=["k1"]), platform)
     progress = report.progress
-    assert source.known == {"fingerprint": "position"}
+    assert source.known == {"fingerprint": "stream"}
     assert (progress.rows, progress.contacts, progress.duplicates, progress.filtered) == (
         10,
         5,

@@ -9,13 +9,13 @@ from dispatcher.domain.events import BadRow, RowsRead
 from dispatcher.domain.status import HaltReason, Status, Step
 from dispatcher.engine.intake import PrefetchLimit
 from dispatcher.engine.run_options import RunOutcome
-from dispatcher.ports import Batch, Position
+from dispatcher.ports import Batch, RequestKey, Stream
 from tests.support.engine import EngineFixture, contact, contacts
 from tests.support.scripted import ENDED, GOOD, NOT_ENDED, ListSource
 from tests.support.virtual import START, in_virtual_time, until
 
 CHECK, LINK = Step.CHECK, Step.OPEN
-POSITION = Position("contacts.csv", "fp-1", 100, 3, done=False)
+PLACE = Stream("contacts.csv", "fp-1", "100", 3, done=False)
 
 
 def checked(engine):
@@ -153,12 +153,25 @@ async def test_as_many_contacts_are_taken_as_the_limit_says():
 
 @in_virtual_time
 async def test_the_source_starts_where_the_ledger_left_it():
-    """Positions go to the source, and come back with each batch."""
+    """Streams go to the source, and come back with each batch."""
     engine = EngineFixture()
-    engine.ledger.files = {"fp-0": POSITION}
-    await engine.pipeline(Batch(contacts(2), position=POSITION)).run()
-    assert engine.source.known == {"fp-0": POSITION}
-    assert engine.ledger.files["fp-1"] == POSITION
+    engine.ledger.files = {"fp-0": PLACE}
+    await engine.pipeline(Batch(contacts(2), stream=PLACE)).run()
+    assert engine.source.known == {"fp-0": PLACE}
+    assert engine.ledger.files["fp-1"] == PLACE
+
+
+@in_virtual_time
+async def test_a_batch_is_done_once_it_is_admitted():
+    """A source learns what became of its rows, and only after they are in the ledger."""
+    engine = EngineFixture()
+    done = []
+
+    def note(admitted):
+        done.append((admitted.admitted, admitted.duplicates, len(engine.ledger.rows)))
+
+    await engine.pipeline(Batch([*contacts(2), contact(1)], done=note)).run()
+    assert done == [(2, 1, 2)]
 
 
 @in_virtual_time
@@ -208,7 +221,7 @@ async def test_how_the_source_is():
     """Its rows and the age of the last one, that it does not answer, and its end."""
     engine = EngineFixture()
     rejected = RejectedRow("contacts.csv", 2, "bad_date", "", b"")
-    first = Batch(contacts(4), (rejected,), 3, POSITION)
+    first = Batch(contacts(4), (rejected,), 3, PLACE)
     source = ListSource(first, Batch(contacts(1, 9)), seconds=251.0)
     running = asyncio.create_task(engine.pipeline(source=source).run())
     intake = engine.campaign_run.intake
@@ -227,3 +240,58 @@ async def test_how_the_source_is():
     await running
     state = intake.source_state()
     assert (state.rows, state.ended, state.waits_for) == (9, True, "")
+
+
+class PushedSource(ListSource):
+    """Has its batches at once, and then waits for more until it is closed."""
+
+    async def batches(self, known):
+        async for batch in super().batches(known):
+            yield batch
+        await asyncio.Event().wait()
+
+
+@in_virtual_time
+async def test_batches_whose_sender_waits_do_not_wait_for_the_workers():
+    """All are committed while one worker still has the first contact; done follows the commit."""
+    engine = EngineFixture(latency=10.0, admits_at_once=True)
+    admitted = []
+    batches = [Batch([contact(number)], done=admitted.append) for number in range(5)]
+    pipeline = engine.pipeline(source=PushedSource(*batches), workers=1, once=False)
+    running = asyncio.ensure_future(pipeline.run())
+    await until(lambda: len(admitted) == len(batches))
+    assert not engine.ledger.count(Status.OPENED)
+    assert engine.campaign_run.intake.backlog == len(batches)
+    pipeline.stop()
+    assert await running is RunOutcome.DRAINED
+
+
+@in_virtual_time
+async def test_a_drain_takes_no_further_batch_and_commits_those_it_took():
+    """A batch whose commit is under way at the stop is answered."""
+    engine = EngineFixture(admits_at_once=True)
+    engine.ledger.commit_seconds = 5.0
+    admitted = []
+    source = PushedSource(Batch([contact(1)], done=admitted.append))
+    pipeline = engine.pipeline(source=source, workers=1, once=False)
+    running = asyncio.ensure_future(pipeline.run())
+    await until(lambda: source.yielded == 1)
+    await asyncio.sleep(1.0)
+    pipeline.stop()
+    assert await running is RunOutcome.DRAINED
+    assert [one.admitted for one in admitted] == [1]
+    assert source.closed
+
+
+@in_virtual_time
+async def test_a_repeated_request_is_no_row_of_the_source():
+    """The telemetry counts the rows of the first one only, as the ledger does."""
+    engine = EngineFixture(admits_at_once=True)
+    request, admitted = RequestKey("key", "digest"), []
+    batches = [Batch(contacts(2), request=request, done=admitted.append) for _ in range(2)]
+    pipeline = engine.pipeline(source=PushedSource(*batches), workers=1, once=False)
+    running = asyncio.ensure_future(pipeline.run())
+    await until(lambda: len(admitted) == len(batches))
+    pipeline.stop()
+    await running
+    assert [event.rows for event in engine.events.of_type(RowsRead)] == [2]

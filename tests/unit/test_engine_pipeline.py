@@ -105,7 +105,7 @@ async def test_a_daemon_goes_on_until_it_is_stopped():
 
 
 @pytest.mark.parametrize(
-    "call", ["positions", "admit", "claim", "intend", "settle", "defer", "retract", "backlog"]
+    "call", ["streams", "admit", "claim", "intend", "settle", "defer", "retract", "backlog"]
 )
 @in_virtual_time
 async def test_a_lost_ledger_comes_out_as_itself(call):
@@ -173,7 +173,7 @@ def a_platform_with_everything(request):
     return NOT_ENDED if number == 2 and request.at < 0.3 else GOOD[request.step]
 
 
-CALLS = ["positions", "admit", "claim", "backlog", "intend", "retract", "settle", "defer"]
+CALLS = ["streams", "admit", "claim", "backlog", "intend", "retract", "settle", "defer"]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before-the-write", "after-the-write"])

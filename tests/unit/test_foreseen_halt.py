@@ -39,7 +39,7 @@ class EmptyLedger:
     def __init__(self, *claims):
         self._claims = claims
 
-    def positions(self):
+    def streams(self):
         return {}
 
     def take_new(self, new):

@@ -6,8 +6,8 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.read.status import read_status
-from dispatcher.ports import Batch, LedgerError, Position, Settlement
+from dispatcher.ports import Batch, LedgerError, Settlement, Stream
+from tests.support.ledger_reader import read_status
 
 NOW = 1000.0
 
@@ -17,9 +17,9 @@ def path(tmp_path):
     return tmp_path / "ledger.db"
 
 
-def batch(count):
+def batch(count, before=None):
     contacts = [Contact(f"key-{n}", f"conversation-{n}", "Hello") for n in range(count)]
-    return Batch(contacts, position=Position("f.csv", "print", 10, 2, done=False))
+    return Batch(contacts, stream=Stream("f.csv", "print", "10", 2, done=False), before=before)
 
 
 async def opened(path, *campaigns):
@@ -28,7 +28,7 @@ async def opened(path, *campaigns):
 
 
 async def test_campaigns_of_one_file_do_not_affect_one_another(path):
-    """The same people are new in each, with numbers, positions and sums of their own."""
+    """The same people are new in each, with numbers, streams and sums of their own."""
     one, two = await opened(path, "one", "two")
     admitted = [await item.admit(batch(5), NOW, 3) for item in (one, two)]
     assert [item.admitted for item in admitted] == [5, 5]
@@ -39,7 +39,7 @@ async def test_campaigns_of_one_file_do_not_affect_one_another(path):
     await one.settle(Settlement(first, Status.SKIPPED, Reason.EXPIRED, NOW, NEW))
     assert (await one.totals()).by_status[Status.SKIPPED, Reason.EXPIRED] == 1
     assert (Status.SKIPPED, Reason.EXPIRED) not in (await two.totals()).by_status
-    assert list(await two.positions()) == ["print"]
+    assert list(await two.streams()) == ["print"]
     await one.close()
 
 
@@ -70,7 +70,7 @@ async def test_another_of_the_same_name_is_the_same_campaign(path):
     """A campaign is its name: nobody is new a second time."""
     one, again = await opened(path, "one", "one")
     await one.admit(batch(2), NOW, 0)
-    assert (await again.admit(batch(3), NOW, 0)).duplicates == 2
+    assert (await again.admit(batch(3, before="10"), NOW, 0)).duplicates == 2
     await one.close()
 
 

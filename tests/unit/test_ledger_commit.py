@@ -190,7 +190,7 @@ async def test_the_event_loop_may_go_away(tmp_path):
     async def forget():
         ledger = await SqliteLedger.open(tmp_path / "ledger.db", "c")
         await ledger.admit(batch(1), NOW, 0)
-        return ledger, ledger.positions()
+        return ledger, ledger.streams()
 
     def run():
         ledger, unanswered = asyncio.run(forget())

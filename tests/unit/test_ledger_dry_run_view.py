@@ -7,10 +7,10 @@ from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.read.dry_run_view import DryRunView
-from dispatcher.ports import Batch, LedgerError, Position, Settlement
+from dispatcher.ports import Batch, LedgerError, Settlement, Stream
 
 NOW = 1000.0
-POSITION = Position("file", "fingerprint", 10, 3, done=False)
+PLACE = Stream("file", "fingerprint", "10", 3, done=False)
 
 
 def contacts(*numbers):
@@ -21,7 +21,7 @@ async def test_without_a_ledger_nothing_is_known_and_none_is_made(tmp_path):
     """Duplicates within the source are known all the same, in one batch and over several."""
     path = tmp_path / "none.db"
     with DryRunView(path, "c") as survey:
-        assert (survey.positions(), list(survey.waiting()), survey.in_doubt) == ({}, [], 0)
+        assert (survey.streams(), list(survey.waiting()), survey.in_doubt) == ({}, [], 0)
         first = survey.take_new(contacts(1, 2, 1))
         assert [contact.key for contact in first] == ["key-1", "key-2"]
         assert [contact.key for contact in survey.take_new(contacts(2, 3))] == ["key-3"]
@@ -33,7 +33,7 @@ async def test_a_ledger_tells_its_keys_positions_and_waiting_contacts(tmp_path):
     """While a daemon has it: nothing that is settled waits, and progress is known."""
     path = tmp_path / "ledger.db"
     async with await SqliteLedger.open(path, "c", now=lambda: NOW) as ledger:
-        admitted = await ledger.admit(Batch(contacts(1, 2, 3, 4), position=POSITION), NOW, 2)
+        admitted = await ledger.admit(Batch(contacts(1, 2, 3, 4), stream=PLACE), NOW, 2)
         one, two = admitted.claims
         await ledger.settle(
             Settlement(one.id, Status.SKIPPED, Reason.EXPIRED, NOW, Progress())
@@ -41,7 +41,7 @@ async def test_a_ledger_tells_its_keys_positions_and_waiting_contacts(tmp_path):
         await ledger.defer(two.id, NOW + 60, Progress(unknown=2))
         before = path.read_bytes()
         with DryRunView(path, "c") as survey:
-            assert survey.positions() == {"fingerprint": POSITION}
+            assert survey.streams() == {"fingerprint": PLACE}
             assert [contact.key for contact in survey.take_new(contacts(1, 2, 9))] == ["key-9"]
             waiting = {claim.contact.key: claim for claim in survey.waiting()}
         assert path.read_bytes() == before

@@ -22,6 +22,7 @@ from dispatcher.ledgers import schema
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.schema import APPLICATION_ID, MIGRATIONS
 from dispatcher.ports import Batch, Intent, LedgerError, Settlement
+from dispatcher.sources.files.file_place import FilePlace
 
 NOW = 1000.0
 SECRETS = [b"secret-text", b"secret-subject", b"secret-address", b"secret-learnt"]
@@ -155,6 +156,23 @@ async def test_a_migration_brings_an_older_ledger_up(tmp_path, monkeypatch):
     monkeypatch.setattr(schema, "script", lambda name: scripts.get(name) or real(name))
     async with await SqliteLedger.open(path, "c") as ledger:
         assert (await ledger.totals()).rows == 1
+
+
+async def test_places_of_files_outlive_the_migration_to_streams(tmp_path, monkeypatch):
+    """A file that an older version read in part is read on from the same byte and line."""
+    path = tmp_path / "ledger.db"
+    with monkeypatch.context() as before:
+        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:5])
+        with closing(schema.open_for_writing(path)) as connection:
+            connection.execute("INSERT INTO campaign (name, created_at) VALUES ('c', 0)")
+            rows = [("fa", "a.csv", 120, 7, 0), ("fb", "b.csv", 9, 1, 1)]
+            connection.executemany("INSERT INTO position VALUES (1, ?, ?, ?, ?, ?)", rows)
+    async with await SqliteLedger.open(path, "c") as ledger:
+        streams = await ledger.streams()
+    assert streams == {
+        "fa": FilePlace(120, 7).to_stream("a.csv", "fa", done=False),
+        "fb": FilePlace(9, 1).to_stream("b.csv", "fb", done=True),
+    }
 
 
 async def test_a_directory_that_is_missing(tmp_path):

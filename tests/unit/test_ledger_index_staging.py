@@ -14,11 +14,12 @@ from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
 from dispatcher.ledgers import schema
 from dispatcher.ledgers.codec import person_hash
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.maintenance.prune import PruneOrder, prune
+from dispatcher.ledgers.maintenance.prune import prune
 from dispatcher.ledgers.write import admission, index_staging, lookup_ahead
 from dispatcher.ledgers.write.admission import LookupResult
 from dispatcher.ledgers.write.lookup_ahead import LookupAhead
 from dispatcher.ports import Batch, Claim, Intent, LedgerError, Limits, Settlement
+from dispatcher.ports.care import PruneOrder
 
 NOW = 1000.0
 NOBODY = frozenset[str]()
@@ -108,7 +109,7 @@ async def test_an_idle_writer_merges_rows_until_few_are_staged(ledger, path, mon
 async def test_few_rows_stay_staged(ledger, path):
     """In a small ledger they share pages anyway."""
     await admit(ledger, contact("a", "p"))
-    assert await ledger.job(index_staging.merge_staged) is False
+    assert await ledger._writer.job(index_staging.merge_staged) is False
     assert places(path)[0] == (1, 0)
 
 
@@ -130,7 +131,7 @@ async def test_a_person_is_known_before_and_after_the_merge(size, ledger, path, 
     first, before, between = await admit(ledger, *(contact(key, "p") for key in "abc"))
     await deliver(ledger, first)
     assert await send(ledger, before) is SendBlock.SAME_PERSON
-    await ledger.job(index_staging.merge_staged)
+    await ledger._writer.job(index_staging.merge_staged)
     assert places(path) == [(0, 3), (0, 1)]
     assert await send(ledger, between) is SendBlock.SAME_PERSON
     (after,) = await admit(ledger, contact("d", "p"))
@@ -149,7 +150,7 @@ async def test_a_cap_counts_staged_and_merged_rows(size, ledger, at_once):
             Settlement(claim.id, Status.NOTIFIED, Reason.DELIVERED, NOW, NEW, Relation.NOTIFIED)
         )
         if not number:
-            await ledger.job(index_staging.merge_staged)
+            await ledger._writer.job(index_staging.merge_staged)
     assert await send(ledger, claims[2], cap=2) is SendBlock.CAPPED
     assert await send(ledger, claims[3], cap=3) is None
     assert [await send(ledger, claim) for claim in (first, second, third)] == [None, None, None]
@@ -159,7 +160,7 @@ async def test_a_send_that_ends_without_a_message_frees_its_person_after_a_merge
     """The merged row is removed, too."""
     first, second = await admit(ledger, contact("a", "p"), contact("b", "p"))
     assert await send(ledger, first) is None
-    await ledger.job(index_staging.merge_staged)
+    await ledger._writer.job(index_staging.merge_staged)
     assert await send(ledger, second) is SendBlock.BUSY
     await ledger.retract(first.id)
     assert await send(ledger, second) is None
@@ -170,7 +171,7 @@ async def test_pruning_keeps_one_row_of_a_merged_person(ledger, path, at_once):
     first, newest = await admit(ledger, contact("a", "p"), contact("b", "q"))
     await deliver(ledger, first)
     await deliver(ledger, newest)
-    await ledger.job(index_staging.merge_staged)
+    await ledger._writer.job(index_staging.merge_staged)
     with closing(schema.open_for_writing(path)) as connection:
         assert prune(connection, PruneOrder(NOW + 1)).contacts == 1
     assert places(path)[1] == (0, 2)
@@ -185,7 +186,7 @@ async def test_a_merge_that_fails_changes_nothing(ledger, path, at_once, monkeyp
     (claim,) = await admit(ledger, contact("a", "p"))
     await deliver(ledger, claim)
     with pytest.raises(LedgerError, match="CHECK constraint failed"):
-        await ledger.job(index_staging.merge_staged)
+        await ledger._writer.job(index_staging.merge_staged)
     await asyncio.sleep(0.05)  # the idle writer tries it, too
     assert places(path) == [(1, 0), (1, 0)]
     assert (await ledger.backlog(NOW)).claimed_or_sending == 0
@@ -215,7 +216,7 @@ async def test_a_look_up_from_before_a_merge_is_not_trusted(ledger, path, at_onc
     # as another campaign's or an earlier batch's admission does, which looked before this one
     claiming = admission.ClaimOptions(NOW, 9)
     batch = Batch([contact("a"), contact("c", "p")])
-    first = await ledger.job(
+    first = await ledger._writer.job(
         lambda connection: admission.admit(connection, 1, iter((101, 102)), batch, claiming)
     )
     await deliver(ledger, first.claims[1])

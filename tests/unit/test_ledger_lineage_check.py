@@ -8,9 +8,10 @@ from dispatcher.domain.lineage_check import LinkVerdict
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.lineage_check import ExclusiveLinkStore, UnverifiedQuery
-from dispatcher.ledgers.read.reader import lineage_rows
+from dispatcher.ledgers.lineage_check import ExclusiveLinkStore
 from dispatcher.ports import Batch, Intent, LedgerError, Settlement
+from dispatcher.ports.questions import UnverifiedLinks
+from tests.support.ledger_reader import LedgerReader
 
 NOW = 1000.0
 
@@ -40,24 +41,29 @@ async def path(tmp_path):
     return path
 
 
+def lineage_rows(path, campaign, after=0):
+    with LedgerReader(path, campaign) as reader:
+        return list(reader.lineage(after))
+
+
 def keys(rows):
     return [row.contact_key for row in rows]
 
 
 async def test_rows_come_in_the_order_of_their_commits_and_from_a_cursor_on(path):
     """Of one campaign or of all; an increment begins behind the cursor."""
-    everything = list(lineage_rows(path, None, 0))
+    everything = lineage_rows(path, None)
     assert keys(everything) == ["k-1", "k-2", "k-3", "k-4"]
-    assert keys(lineage_rows(path, "one", 0)) == ["k-1", "k-2", "k-4"]
+    assert keys(lineage_rows(path, "one")) == ["k-1", "k-2", "k-4"]
     await deliver(path, "two", 5)
     assert keys(lineage_rows(path, None, everything[-1].id)) == ["k-5"]
     with pytest.raises(LedgerError, match="'three' is not in it; it holds: one, two"):
-        list(lineage_rows(path, "three", 0))
+        lineage_rows(path, "three")
 
 
 async def test_only_what_is_old_enough_and_not_confirmed_waits(path):
     """A missing link is asked about again, a confirmed one never; marks are there afterwards."""
-    with ExclusiveLinkStore(path, UnverifiedQuery(NOW + 10)) as links:
+    with ExclusiveLinkStore(path, UnverifiedLinks(NOW + 10)) as links:
         first = links.page(0, 100)
         assert [link.previous_conversation_id for link in first] == ["c-1", "c-2", "c-3"]
         assert (first[0].message_id, first[0].sent_at) == ("m-c-1", NOW)
@@ -66,10 +72,10 @@ async def test_only_what_is_old_enough_and_not_confirmed_waits(path):
         links.mark(found, NOW + 20)
         assert [link.id for link in links.page(0, 100)] == [first[1].id, first[2].id]
         assert [link.id for link in links.page(first[1].id, 1)] == [first[2].id]
-    with ExclusiveLinkStore(path, UnverifiedQuery(NOW + 60, "one")) as links:
+    with ExclusiveLinkStore(path, UnverifiedLinks(NOW + 60, "one")) as links:
         again = [link.previous_conversation_id for link in links.page(0, 100)]
         assert again == ["c-2", "c-4"]
-    marks = [(row.verified, row.verified_at) for row in lineage_rows(path, None, 0)]
+    marks = [(row.verified, row.verified_at) for row in lineage_rows(path, None)]
     assert marks[0] == ("confirmed", NOW + 20)
     assert marks[3] == (None, None)
 
@@ -77,10 +83,10 @@ async def test_only_what_is_old_enough_and_not_confirmed_waits(path):
 async def test_a_ledger_that_is_not_there_or_not_free_is_left_alone(path, tmp_path):
     """No file is made for a name that was mistyped; a daemon keeps its ledger."""
     with pytest.raises(LedgerError, match="there is no such file"):
-        ExclusiveLinkStore(tmp_path / "typo.db", UnverifiedQuery(NOW))
+        ExclusiveLinkStore(tmp_path / "typo.db", UnverifiedLinks(NOW))
     assert not list(tmp_path.glob("typo*"))
     with pytest.raises(LedgerError, match="'three' is not in it"):
-        ExclusiveLinkStore(path, UnverifiedQuery(NOW, "three"))
+        ExclusiveLinkStore(path, UnverifiedLinks(NOW, "three"))
     async with await SqliteLedger.open(path, "one"):
         with pytest.raises(LedgerError, match="another dispatcher"):
-            ExclusiveLinkStore(path, UnverifiedQuery(NOW))
+            ExclusiveLinkStore(path, UnverifiedLinks(NOW))

@@ -79,7 +79,7 @@ async def test_it_finds_merged_keys_and_people(large, ledger, reading, monkeypat
     found = await reading.look_up(1, again)
     assert (found.merges, found.person_hashes) == (3, set())
     monkeypatch.setattr(index_staging, "MIN_STAGED", 0)
-    await ledger.job(index_staging.merge_staged)
+    await ledger._writer.job(index_staging.merge_staged)
     found = await reading.look_up(1, again)
     assert found.keys == {"key-ended", "key-sending"}
     assert found.person_hashes == {person_hash(ENDED), person_hash(SENDING)}

@@ -20,8 +20,8 @@ from dispatcher.ledgers.exclusive import exclusive_connection
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.maintenance import backup, batches, erase, integrity, prune
 from dispatcher.ledgers.maintenance.batches import truncate_wal
-from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.ports import Batch, Intent, LedgerError, Settlement
+from tests.support.ledger_reader import LedgerReader
 
 OLD = 1000.0
 NOW = OLD + 1_000_000.0

@@ -8,14 +8,24 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.exclusive import exclusive_connection, transaction
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.lock import LedgerLockedError
-from dispatcher.ledgers.operator_commands import COMMANDS, Selection, read_parked
-from dispatcher.ledgers.read.contact_history import describe_contact
-from dispatcher.ports import Batch, LedgerError, Settlement
+from dispatcher.ledgers.operator_store import SqliteOperatorStore
+from dispatcher.ledgers.orders import carry_out
+from dispatcher.ports import Batch, CommandError, LedgerError, LedgerLockedError, Settlement
+from dispatcher.ports.orders import (
+    ApproveOrder,
+    DropOrder,
+    PauseOrder,
+    ReplayOrder,
+    ResumeOrder,
+    Selection,
+)
+from dispatcher.ports.questions import HistoryOf, ParkedContacts
 
+ORDERS = {
+    each.name: each for each in (ReplayOrder, DropOrder, PauseOrder, ResumeOrder, ApproveOrder)
+}
 REASONS = [Reason.EXHAUSTED, Reason.EXHAUSTED, Reason.IN_DOUBT, Reason.IDENTITY]
 
 
@@ -38,8 +48,10 @@ async def path(tmp_path):
 
 
 def order(path, name, **values):
+    if name in ("replay", "drop"):
+        values = {"before": 99.0, **values}
     with exclusive_connection(path) as connection, transaction(connection):
-        return COMMANDS[name](connection, {"before": 99.0, **values}, 100.0)
+        return carry_out(connection, ORDERS[name].from_arguments(values), 100.0)
 
 
 def columns(path, what, key):
@@ -62,7 +74,7 @@ def columns(path, what, key):
 )
 def test_a_selection_means_what_all_its_parts_name(path, values, keys):
     """Campaign, reason, age, names and number narrow it down together."""
-    found = read_parked(path, Selection(**{"before": 99.0, **values}))
+    found = SqliteOperatorStore(path).look(ParkedContacts(Selection(**{"before": 99.0, **values})))
     assert [contact["key"] for contact in found] == keys
 
 
@@ -89,7 +101,7 @@ def test_drop_settles_and_removes_what_names_a_person(path):
         ("parked", "exhausted", 0), ("parked", "identity", 2), ("parked", "in_doubt", 2),
         ("skipped", "dropped", 4),
     ]  # fmt: skip
-    (found,) = describe_contact(path, "b1", None)
+    (found,) = SqliteOperatorStore(path).look(HistoryOf("b1"))
     assert found["story"][-1]["what"] == "dropped"
     assert found["story"][-1]["means"] == "exhausted"
 
@@ -145,7 +157,7 @@ def test_a_ledger_that_is_not_there_is_not_made(tmp_path):
 @pytest.mark.parametrize("name", ["a1", "conversation-1", "external-1"])
 def test_a_contact_is_found_by_key_and_by_both_ids(path, name):
     """The story's facts never hold the message or the address."""
-    found = describe_contact(path, name, "a")
+    found = SqliteOperatorStore(path).look(HistoryOf(name, "a"))
     assert [contact["key"] for contact in found] == ["a1"]
     assert "ada" not in repr(found).lower()
 
@@ -153,7 +165,7 @@ def test_a_contact_is_found_by_key_and_by_both_ids(path, name):
 def test_a_contact_that_is_not_there(path):
     """It is said what was looked for, and where."""
     with pytest.raises(CommandError, match=r"campaign 'a'.*'nobody'"):
-        describe_contact(path, "nobody", "a")
+        SqliteOperatorStore(path).look(HistoryOf("nobody", "a"))
 
 
 async def test_rejected_contacts_are_replayed_as_if_they_were_new(tmp_path):

@@ -11,12 +11,11 @@ from dispatcher.domain.conversation import Target
 from dispatcher.domain.decision import Notify, Open
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
-from dispatcher.ledgers.errors import CommandError
 from dispatcher.ledgers.ledger import SqliteLedger
+from dispatcher.ledgers.read import pages
 from dispatcher.ledgers.read import reader as reader_module
-from dispatcher.ledgers.read.reader import LedgerReader
-from dispatcher.ledgers.read.status import read_status
-from dispatcher.ports import Batch, Intent, LedgerError, Position, Settlement
+from dispatcher.ports import Batch, CommandError, Intent, LedgerError, Settlement, Stream
+from tests.support.ledger_reader import LedgerReader, read_status
 
 NOW = 1000.0
 
@@ -58,15 +57,15 @@ def path(tmp_path):
 
 async def test_status_while_a_daemon_runs_and_when_none_does(path):
     """The same answer from the running ledger, from outside, and from the closed file."""
-    position = Position("file", "fingerprint", 10, 3, done=True)
+    stream = Stream("file", "fingerprint", "10", 3, done=True)
     async with await SqliteLedger.open(path, "c") as ledger:
-        claims = (await ledger.admit(Batch(contacts(5), position=position), NOW, 2)).claims
+        claims = (await ledger.admit(Batch(contacts(5), stream=stream), NOW, 2)).claims
         await deliver(ledger, claims[0])
-        inside = (await ledger.totals(), await ledger.backlog(NOW), await ledger.positions())
+        inside = (await ledger.totals(), await ledger.backlog(NOW), await ledger.streams())
         (running,) = read_status(path, now=NOW)
     (closed,) = read_status(path, "c", now=NOW)
     assert running == closed
-    assert (running.totals, running.backlog, running.positions) == inside
+    assert (running.totals, running.backlog, running.streams) == inside
     assert running.campaign == "c"
 
 
@@ -115,7 +114,7 @@ def test_a_file_that_cannot_be_read_is_refused(path, content, words):
 
 async def test_lineage_in_the_order_of_the_commits(path, monkeypatch):
     """Each message once with all it continues, in pages, and from a cursor on."""
-    monkeypatch.setattr(reader_module, "_PAGE", 2)
+    monkeypatch.setattr(pages, "PAGE_ROWS", 2)
     async with await SqliteLedger.open(path, "c") as ledger:
         claims = (await ledger.admit(Batch(contacts(5)), NOW, 5)).claims
         for claim in reversed(claims):

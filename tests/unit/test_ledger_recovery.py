@@ -13,11 +13,10 @@ from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers import schema
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.read.reader import LedgerReader
 from dispatcher.ledgers.registration import OpenOptions
-from dispatcher.ledgers.write.claims import Recovered
-from dispatcher.ports import Batch, Intent, LedgerError, Settlement
+from dispatcher.ports import Batch, Intent, LedgerError, Recovered, Settlement
 from tests.support.ledger_commands import replay
+from tests.support.ledger_reader import LedgerReader
 
 NOW = 1000.0
 LATER = 2000.0

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.app import lineage_export, lineage_formats
+from dispatcher.app import lineage_export
 from dispatcher.app.lineage_export import ExportRequest, OutputError, export
-from dispatcher.app.lineage_formats import COLUMNS, FormatError, write
 from dispatcher.domain.status import Reason, Relation
-from dispatcher.ledgers.read.rows import LineageRow
+from dispatcher.ports.questions import Page
+from dispatcher.ports.stored_rows import LineageRow
+from dispatcher.sinks import lineage_formats
+from dispatcher.sinks.lineage_formats import COLUMNS, FormatError, write
 
 
 def row(id_, **more):
@@ -30,14 +32,15 @@ def ledger(monkeypatch):
     """The rows of a ledger; an exception among them is raised."""
     rows = []
 
-    def lineage_rows(_path, _campaign, after):
+    def one_a_page(_store, _rows, cursor):
+        yield Page([], cursor or "0", True)
         for item in rows:
             if isinstance(item, Exception):
                 raise item
-            if item.id > after:
-                yield item
+            if item.id > int(cursor or "0"):
+                yield Page([item], str(item.id), True)
 
-    monkeypatch.setattr(lineage_export, "lineage_rows", lineage_rows)
+    monkeypatch.setattr(lineage_export, "pages", one_a_page)
     return rows
 
 
@@ -49,7 +52,7 @@ def request(folder, name="out.jsonl", **more):
 def test_csv_follows_rfc_4180_and_leaves_ids_as_they_are():
     """Line ends, quotes, empty cells, times in UTC, attributes as JSON, and no id is changed."""
     out = io.BytesIO()
-    written = write("csv", iter([row(7)]), out, 0)
+    written = write("csv", [Page([row(7)], "7", more=False)], out)
     head, line = out.getvalue().decode().split("\r\n", 1)
     assert head == ",".join(COLUMNS)
     assert line == (
@@ -57,7 +60,7 @@ def test_csv_follows_rfc_4180_and_leaves_ids_as_they_are():
         "1970-01-01T00:00:02.250000Z,1970-01-01T00:00:03.000000Z,1,2,,corr,,,"
         '"{""name"":""Chloé \\""C\\"", x\\r\\ny"",""cart"":""1""}"\r\n'
     )
-    assert (written.cursor, written.rows) == (7, 1)
+    assert (written.cursor, written.rows) == ("7", 1)
 
 
 def test_the_cursor_file_drives_the_increments(tmp_path, ledger):
@@ -103,8 +106,8 @@ def test_rows_are_written_as_they_come(format_):
         for id_ in range(1, 3 * lineage_formats.BLOCK_ROWS + 1):
             if id_ % lineage_formats.BLOCK_ROWS == 1:
                 sizes.append(out.tell())
-            yield row(id_)
+            yield Page([row(id_)], str(id_), more=True)
 
-    assert write(format_, rows(), out, 0).rows == 3 * lineage_formats.BLOCK_ROWS
+    assert write(format_, rows(), out).rows == 3 * lineage_formats.BLOCK_ROWS
     assert len(sizes) == 3
     assert sizes == sorted(set(sizes))

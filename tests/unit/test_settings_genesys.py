@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from dispatcher.app.dialects import text_limit, token_options, token_url
-from dispatcher.app.wiring import make_policy, make_source
+from dispatcher.app.sources import make_source
+from dispatcher.app.wiring import make_policy
 from dispatcher.cli import cli
 from dispatcher.domain.contact import TEXT_LIMIT
 from dispatcher.domain.decision import BargeIn, IdentityRule

@@ -46,7 +46,7 @@ def rejected(batches):
 
 
 def known_after(batches):
-    return {batch.position.fingerprint: batch.position for batch in batches if batch.position}
+    return {batch.stream.fingerprint: batch.stream for batch in batches if batch.stream}
 
 
 @pytest.mark.parametrize("change", ["appended", "overwritten", "cut"])
@@ -75,7 +75,7 @@ def test_a_file_that_changes_while_it_is_read_is_named_and_not_mixed(tmp_path, c
         asyncio.run(drain())
     assert ids(taken) == [f"a{n:06}" for n in range(len(ids(taken)))]
     assert 0 < len(ids(taken)) < ROWS
-    assert not taken[-1].position.done
+    assert not taken[-1].stream.done
 
 
 def test_a_watched_file_that_changes_while_it_is_read_is_taken_again(tmp_path):
@@ -90,7 +90,7 @@ def test_a_watched_file_that_changes_while_it_is_read_is_taken_again(tmp_path):
                 batches.append(batch)
                 if len(batches) == 1:
                     path.write_text(rows("b", 300))
-                if batch.position and batch.position.done:
+                if batch.stream and batch.stream.done:
                     break
         return batches
 
@@ -111,14 +111,14 @@ def test_a_file_that_was_read_in_part_and_has_changed_since_is_named_once(tmp_pa
     assert "up to line 257" in again[0].rejected[0].detail
     assert ids(again) == [f"b{n:06}" for n in range(600)]
     known |= known_after(again[:1])
-    assert not rejected(read(path, known)), "reported with the first position of the new content"
+    assert not rejected(read(path, known)), "reported with the first place of the new content"
     known |= known_after(again)
     path.write_text(rows("c", 10))
     assert not rejected(read(path, known)), "the one before it was read to its end"
 
 
 def test_the_content_that_was_replaced_goes_on_where_it_was_if_it_comes_back(tmp_path):
-    """Its position is kept, though its file is another one."""
+    """Its place is kept, though its file is another one."""
     path, kept = tmp_path / "a.csv", tmp_path / "kept"
     path.write_text(rows("a", 600))
     known = known_after(read(path)[:1])

@@ -305,8 +305,8 @@ def test_another_header_within_the_rows_ends_the_reading(csv, other):
     async def drain():
         async for batch in open_source(str(csv), HELLO).batches({}):
             got.extend(batch.contacts)
-            position = batch.position
-        return position
+            stream = batch.stream
+        return stream
 
     with pytest.raises(ColumnsError, match="line 3") as caught:
         asyncio.run(drain())

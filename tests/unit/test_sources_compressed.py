@@ -8,6 +8,7 @@ import pytest
 
 from dispatcher.ports import SourceError
 from dispatcher.sources.factory import open_source
+from dispatcher.sources.files.file_place import FilePlace
 from dispatcher.sources.options import RowRules, Timing
 from tests.support.packed import STREAM_PACKERS, zip_files
 
@@ -67,8 +68,8 @@ def test_what_is_cut_short_is_read_as_far_as_it_goes(tmp_path, suffix):
     name = NAMES[suffix]
     assert f"the {name} content is cut short" in rejected[0].detail
     assert f"write or copy the file again ({name} -t tests it)" in rejected[0].detail
-    assert batches[-1].position is not None
-    assert batches[-1].position.done
+    assert batches[-1].stream is not None
+    assert batches[-1].stream.done
 
 
 @all_packers
@@ -124,7 +125,7 @@ def test_what_is_compressed_twice_is_read(tmp_path, suffix):
 def test_a_byte_order_mark_of_utf_16_decides_the_encoding(tmp_path, encoded):
     """As spreadsheets save "Unicode text", and some shells every output."""
     ids, rejected, batches = read(tmp_path / "a.csv", encoded)
-    assert (len(ids), rejected, batches[-1].position.offset) == (5000, [], len(PLAIN))
+    assert (len(ids), rejected, FilePlace.of(batches[-1].stream).offset) == (5000, [], len(PLAIN))
 
 
 def test_half_a_character_of_utf_16_ends_the_content(tmp_path):
@@ -224,7 +225,7 @@ def watched(folder, known):
 
     batches = asyncio.run(drain())
     rows = [row for batch in batches for row in batch.rejected]
-    return rows, {b.position.fingerprint: b.position for b in batches if b.position}
+    return rows, {b.stream.fingerprint: b.stream for b in batches if b.stream}
 
 
 @all_packers
@@ -242,15 +243,16 @@ def test_resuming_skips_what_was_read(tmp_path, suffix):
     data = STREAM_PACKERS[suffix](PLAIN)
     ids, _, batches = read(path, data)
     stat = path.stat()
-    position = batches[3].position
-    assert position is not None
-    assert PLAIN[: position.offset].count(b"\n") == position.line
+    stream = batches[3].stream
+    assert stream is not None
+    place = FilePlace.of(stream)
+    assert PLAIN[: place.offset].count(b"\n") == place.line == stream.rows
 
     async def rest():
         source = open_source(str(path), RowRules(text="Hello"))
         return [
             contact.conversation_id
-            async for batch in source.batches({position.fingerprint: position})
+            async for batch in source.batches({stream.fingerprint: stream})
             for contact in batch.contacts
         ]
 

@@ -25,10 +25,8 @@ def test_a_file_without_a_row_is_named(tmp_path, data):
     path = tmp_path / "a.csv"
     path.write_bytes(data)
     (batch,) = batches(open_source(str(path), RULES))
-    assert (batch.empty_file, batch.position.done, batch.rows) == (str(path), True, 0)
-    assert (
-        batches(open_source(str(path), RULES), {batch.position.fingerprint: batch.position}) == []
-    )
+    assert (batch.empty_file, batch.stream.done, batch.rows) == (str(path), True, 0)
+    assert batches(open_source(str(path), RULES), {batch.stream.fingerprint: batch.stream}) == []
 
 
 @pytest.mark.parametrize("row", [b"c1,x\n", b"c1,filtered\n", b"c1\n"])
@@ -41,9 +39,9 @@ def test_a_file_with_any_row_is_not_empty(tmp_path, row):
 
 
 def test_an_empty_stream_is_named():
-    """Standard input has no position, and is named all the same."""
+    """Standard input has no place, and is named all the same."""
     read_end, write_end = os.pipe()
     os.close(write_end)
     (batch,) = batches(StreamSource("-", RULES, descriptor=read_end))
     os.close(read_end)
-    assert (batch.empty_file, batch.position) == ("-", None)
+    assert (batch.empty_file, batch.stream) == ("-", None)

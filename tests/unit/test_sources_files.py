@@ -1,4 +1,4 @@
-"""Paths, globs, positions, and which source fits what was named."""
+"""Paths, globs, places, and which source fits what was named."""
 
 import asyncio
 import os
@@ -63,13 +63,13 @@ def test_an_unreadable_file(tmp_path):
 
 
 def test_a_glob_is_read_in_the_order_of_paths(tmp_path):
-    """Folders that match are passed over; each file ends with a position that says done."""
+    """Folders that match are passed over; each file ends with a stream that is done."""
     for name in ("b", "a", "c"):
         (tmp_path / f"{name}.csv").write_text(f"conversation_id\n{name}\n")
     (tmp_path / "d.csv").mkdir()
     batches = read(tmp_path / "*.csv")
     assert ids(batches) == ["a", "b", "c"]
-    assert [batch.position.done for batch in batches] == [True] * 3
+    assert [batch.stream.done for batch in batches] == [True] * 3
 
 
 def test_a_path_with_brackets_is_a_path(tmp_path):
@@ -78,13 +78,13 @@ def test_a_path_with_brackets_is_a_path(tmp_path):
     assert ids(read(tmp_path / "a[1].csv")) == ["c1"]
 
 
-def test_the_position_counts_bytes_and_lines(tmp_path):
-    """The last position has the file's whole size, with or without a last newline."""
+def test_the_place_counts_bytes_and_lines(tmp_path):
+    """The last place has the file's whole size, with or without a last newline."""
     path = tmp_path / "a.csv"
     for data in (b"conversation_id,a\r\nc1,\xc3\xbc\r\n", b"\xef\xbb\xbfconversation_id,a\nc1,b"):
         path.write_bytes(data)
-        position = read(path)[-1].position
-        assert (position.file, position.offset, position.line) == (str(path), len(data), 2)
+        stream = read(path)[-1].stream
+        assert (stream.name, stream.at, stream.rows) == (str(path), f"{len(data)} 2", 2)
 
 
 def test_batches_are_bounded_in_rows_and_bytes(tmp_path):
@@ -100,8 +100,8 @@ def test_done_files_are_passed_over_until_they_change(tmp_path):
     """Tomorrow's export under the same name is a new file; a renamed one is the old one."""
     path = tmp_path / "a.csv"
     path.write_text("conversation_id\nc1\n")
-    position = read(path)[-1].position
-    known = {position.fingerprint: position}
+    stream = read(path)[-1].stream
+    known = {stream.fingerprint: stream}
     assert read(path, known) == []
     path = path.rename(tmp_path / "b.csv")
     assert read(path, known) == []

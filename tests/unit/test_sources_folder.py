@@ -76,7 +76,7 @@ async def test_once_takes_what_is_there_and_ends(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     batches = [batch async for batch in watch(tmp_path, once=True)]
     assert ids(batches) == ["from-a.csv", "from-b.csv"]
-    known = {batch.position.fingerprint: batch.position for batch in batches}
+    known = {batch.stream.fingerprint: batch.stream for batch in batches}
     assert [batch async for batch in watch(tmp_path, known, once=True)] == []
 
 
@@ -118,7 +118,7 @@ async def test_a_bad_header_later_stops_nothing(tmp_path):
         assert row.detail.startswith("the header has a column 'text'")
         assert 'source.attributes = ["text"]' in row.detail
         assert "Then restart" in row.detail
-        assert bad.position is None
+        assert bad.stream is None
         write(tmp_path / "c.csv", "c3")
         assert ids([await anext(batches)]) == ["c3"]
     (tmp_path / "b.csv").unlink()
@@ -146,13 +146,13 @@ async def test_a_package_that_is_missing(tmp_path, monkeypatch, head, package):
         else:
             path.write_bytes(head)
         bad = await anext(batches)
-        assert ([row.reason for row in bad.rejected], bad.position) == (["format"], None)
+        assert ([row.reason for row in bad.rejected], bad.stream) == (["format"], None)
     with pytest.raises(SourceError, match=package):
         await anext(watch(tmp_path, once=True))
 
 
 async def test_an_unreadable_file_stops_nothing(tmp_path, monkeypatch):
-    """It is one rejected row without a position; a file that is gone is nothing at all."""
+    """It is one rejected row without a place; a file that is gone is nothing at all."""
     gone = write(tmp_path / "a.csv", "c0")
     write(tmp_path / "b.csv", "c1")
     write(tmp_path / "c.csv", "c2")
@@ -171,7 +171,7 @@ async def test_an_unreadable_file_stops_nothing(tmp_path, monkeypatch):
     assert [(row.file, row.reason) for row in bad.rejected] == [
         (str(tmp_path / "b.csv"), "unreadable")
     ]
-    assert bad.position is None
+    assert bad.stream is None
     assert ids([good]) == ["c2"]
 
 
@@ -180,7 +180,7 @@ async def test_any_file_name_can_be_stored(tmp_path):
     (tmp_path / os.fsdecode(b"\xff.csv")).write_bytes(b"conversation_id\nc1\nbad/\n")
     (batch,) = [batch async for batch in watch(tmp_path, once=True)]
     assert ids([batch]) == ["c1"]
-    assert batch.position.file == batch.rejected[0].file == str(tmp_path / "\ufffd.csv")
+    assert batch.stream.name == batch.rejected[0].file == str(tmp_path / "\ufffd.csv")
 
 
 async def test_a_folder_that_is_not_there(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dispatcher.sources.factory import open_source
 from dispatcher.sources.options import RowRules
-from dispatcher.sources.rows.jsonl_rows import _row
+from dispatcher.sources.rows.jsonl_rows import parse_object
 from dispatcher.sources.rows.row_errors import InvalidRowError
 
 RULES = RowRules(text="Hello {name}", columns={"external_contact_id": "person"})
@@ -94,6 +94,6 @@ def test_exactly_the_objects_with_a_key_twice_are_rejected(pairs, ascii_only, se
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
         with pytest.raises(InvalidRowError, match="more than once"):
-            _row(line, lambda _: True)
+            parse_object(line, lambda _: True)
     else:
-        assert sorted(_row(line, lambda _: True)) == sorted(names)
+        assert sorted(parse_object(line, lambda _: True)) == sorted(names)

@@ -50,7 +50,7 @@ def ids(batch):
     "data", [b"conversation_id,a\nc1,x\nbad\n", b'{"conversation_id":"c1"}\nbad']
 )
 async def test_format_and_compression_go_by_the_first_bytes(pipe, pack, data):
-    """Nobody needs to say what comes in; there is no position."""
+    """Nobody needs to say what comes in; there is no place."""
     descriptor, writer = pipe
     writer.write(pack(data))
     writer.close()
@@ -58,7 +58,7 @@ async def test_format_and_compression_go_by_the_first_bytes(pipe, pack, data):
     assert [ids(batch) for batch in batches] == [["c1"]]
     assert [len(batch.rejected) for batch in batches] == [1]
     assert batches[0].rejected[0].file == "-"
-    assert batches[0].position is None
+    assert batches[0].stream is None
 
 
 async def test_an_empty_stream(pipe):

@@ -122,6 +122,14 @@ def test_text_that_is_not_utf_8_costs_its_row_only(file):
     assert rejected == [(2, "encoding")]
 
 
+def test_a_time_in_a_list_that_python_cannot_hold_costs_no_row(file):
+    """Its column is not used, and the rows behind it are read."""
+    times = pa.array([[1], None, [10**9]], pa.list_(pa.timestamp("ns")))
+    data = packed(pa.table({"conversation_id": ["c1", "c2", "c3"], "times": times}))
+    contacts, rejected = read(file, data)
+    assert ([contact.conversation_id for contact in contacts], rejected) == (["c1", "c2", "c3"], [])
+
+
 def rows_of(number):
     return {"conversation_id": f"c{number}" if number % 7 else None, "f": "xy"[number % 5 == 0]}
 
@@ -142,10 +150,10 @@ def test_reading_goes_on_after_any_batch(file, make):
     with patch("dispatcher.sources.batching.BATCH_ROWS", 3):
         whole = batches(file)
         for number, batch in enumerate(whole, 1):
-            rest = batches(file, {batch.position.fingerprint: batch.position})
+            rest = batches(file, {batch.stream.fingerprint: batch.stream})
             assert summed(rest) == summed(whole[number:])
     assert len(whole) > 4
-    assert whole[-1].position.done
+    assert whole[-1].stream.done
 
 
 def summed(got):

@@ -21,7 +21,7 @@ async def test_the_thread_is_a_few_batches_ahead_at_most():
                 full.set()
             outlet.put(Batch((), filtered=number))
 
-    batches = iterate_in_thread(work)
+    batches = iterate_in_thread(work, {})
     taken = [(await anext(batches)).filtered]
     assert await asyncio.to_thread(full.wait, 5)
     assert len(made) <= AHEAD + 2
@@ -37,7 +37,7 @@ async def test_an_error_comes_behind_the_batches(error):
         outlet.put(Batch((), filtered=1))
         raise error
 
-    batches = iterate_in_thread(work)
+    batches = iterate_in_thread(work, {})
     assert (await anext(batches)).filtered == 1
     with pytest.raises(type(error)):
         await anext(batches)
@@ -62,7 +62,7 @@ async def test_closing_ends_the_thread_wherever_it_is(act):
             stopped.set()
             raise
 
-    batches = iterate_in_thread(work)
+    batches = iterate_in_thread(work, {})
     await anext(batches)
     await batches.aclose()
     assert await asyncio.to_thread(stopped.wait, 5)
@@ -83,7 +83,7 @@ def test_a_loop_that_is_gone_ends_the_thread():
             raise
 
     loop = asyncio.new_event_loop()
-    batches = iterate_in_thread(work)
+    batches = iterate_in_thread(work, {})
     loop.run_until_complete(anext(batches))
     loop.close()
     go_on.set()

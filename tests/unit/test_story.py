@@ -14,8 +14,9 @@ from dispatcher.domain.failure import AnswerKind
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, RetryReason, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.read.contact_history import describe_contact
+from dispatcher.ledgers.operator_store import SqliteOperatorStore
 from dispatcher.ports import Batch, Settlement
+from dispatcher.ports.questions import HistoryOf
 from tests.support.engine import EngineFixture
 from tests.support.ledger_commands import replay
 from tests.support.scripted import in_turn
@@ -137,7 +138,7 @@ async def test_restart_replay_and_drop_have_their_entries(path):
         await replay(ledger, [1])
         await ledger.claim(1, 9e9)
         await ledger.recover()
-    (found,) = describe_contact(path, "k", "c")
+    (found,) = SqliteOperatorStore(path).look(HistoryOf("k", "c"))
     assert [entry["what"] for entry in found["story"]] == ["claimed", "replayed", "restart"]
     assert found["story"][1]["answer"] == "parked"
     assert found["story"][1]["means"] == "exhausted"

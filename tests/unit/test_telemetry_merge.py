@@ -58,7 +58,10 @@ def test_contacts_and_sources_of_all_campaigns():
     stats = RunStats(lambda: 10.0), RunStats(lambda: 10.0)
     for one, source in zip(
         stats,
-        (SourceState(3.0, 10, ended=True), SourceState(None, 0, watched=True, waits_for="a.csv")),
+        (
+            SourceState(3.0, 10, ended=True, lag=7),
+            SourceState(None, 0, watched=True, waits_for="a.csv"),
+        ),
         strict=True,
     ):
         counts = {("ready", "due"): 2, ("final", "delivered"): 1}
@@ -70,7 +73,7 @@ def test_contacts_and_sources_of_all_campaigns():
         one.emit(OPENED)
     found = whole(stats)
     assert found.gauges.contacts == {("ready", "due"): 4, ("final", "delivered"): 2}
-    assert found.gauges.source == SourceState(3.0, 10, watched=True, waits_for="a.csv")
+    assert found.gauges.source == SourceState(3.0, 10, watched=True, waits_for="a.csv", lag=7)
     assert (found.halts_begun, found.token_requests) == ({HaltReason.SCOPE: 1}, {"200": 1})
     assert found.requests_per_contact == pytest.approx(2.0)
 

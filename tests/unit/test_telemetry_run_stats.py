@@ -152,7 +152,7 @@ def test_where_contacts_and_the_quota_are_is_in_the_json():
     contacts = {("waiting", "quiet_hours"): 2, ("waiting", "other"): 1, ("final", "delivered"): 4}
     gauges = e.Gauges(
         3, 100, 1.5, 5.0, 0.9, quota=e.QuotaUse(300.0, 200.0, 50.0), contacts=contacts,
-        source=e.SourceState(1.5, 7, waits_for="a.csv is not complete yet"),
+        source=e.SourceState(1.5, 7, waits_for="a.csv is not complete yet", lag=31),
         ledger=e.LedgerState(10, 20, 0.5), loop_lag=0.25,
     )  # fmt: skip
     stats.emit(gauges)
@@ -165,6 +165,7 @@ def test_where_contacts_and_the_quota_are_is_in_the_json():
     }  # fmt: skip
     assert found["gauges"]["quota"] == {"limit": 300.0, "own": 200.0, "others": 50.0}
     assert found["gauges"]["source"]["waits_for"] == "a.csv is not complete yet"
+    assert found["gauges"]["source"]["lag"] == 31
     assert found["gauges"]["ledger"] == {"size": 10, "free": 20, "commit": 0.5}
     assert found["gauges"]["loop_lag"] == 0.25
     assert (found["token_requests"], found["halts_begun"]) == ({"200": 1}, {"scope": 1})

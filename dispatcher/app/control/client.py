@@ -6,13 +6,11 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from dispatcher.domain.errors import DispatcherError, ExitCode
-from dispatcher.ledgers.errors import CommandError
-from dispatcher.ledgers.lock import SOCKET_OFF, LedgerLockedError, read_lock_holder
-from dispatcher.ledgers.operator_commands import execute_exclusively
+from dispatcher.ports import SOCKET_OFF, CommandError, LedgerLockedError, OperatorStore
+from dispatcher.ports.orders import Order
 
 ANSWER_SECONDS = 60.0
 """How long an answer may take: a command over many contacts is one commit."""
@@ -36,8 +34,8 @@ class CommandResult:
     by: str
 
 
-def execute(ledger: Path, name: str, arguments: Mapping[str, Any]) -> CommandResult:
-    """Let the running dispatcher execute a command; if none runs, execute it in the ledger.
+def execute(store: OperatorStore, order: Order) -> CommandResult:
+    """Let the running dispatcher carry out an order; if none runs, carry it out in the store.
 
     Raises:
         CommandError: the command is wrong; nothing was done.
@@ -47,23 +45,24 @@ def execute(ledger: Path, name: str, arguments: Mapping[str, Any]) -> CommandRes
 
     """
     try:
-        answer = execute_exclusively(ledger, name, arguments)
+        answer = store.order(order)
     except LedgerLockedError as locked:
         if locked.socket == SOCKET_OFF:
             raise ControlError(
-                f"ledger {ledger}: the running dispatcher (pid {locked.holder}) takes no commands: "
-                "its control.socket is off. Nothing was done; stop it, and repeat the command"
+                f"ledger {store.name}: the running dispatcher (pid {locked.holder}) takes no "
+                "commands: its control.socket is off. Nothing was done; stop it, and repeat the "
+                "command"
             ) from None
         if not locked.socket:
             raise ControlError(f"{locked}; it takes no commands at present: try again") from None
-        reply = send_command(locked.socket, name, arguments)
+        reply = send_command(locked.socket, order.name, order.arguments())
         return CommandResult(reply, f"by the running dispatcher (pid {locked.holder})")
     return CommandResult(answer, "in the ledger itself: no dispatcher is running on it")
 
 
-def running_status(ledger: Path, campaign: str | None) -> Mapping[str, Any] | None:
+def running_status(store: OperatorStore, campaign: str | None) -> Mapping[str, Any] | None:
     """Return the status of the running dispatcher; None if none answers."""
-    _, path = read_lock_holder(ledger)
+    path = store.socket()
     if path in ("", SOCKET_OFF):
         return None
     try:

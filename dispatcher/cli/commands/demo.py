@@ -12,15 +12,20 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 import click
 
+from dispatcher.app.store import operator_store, pages
 from dispatcher.cli.bundled_files import DATA
 from dispatcher.cli.demo_check import DemoEvidence, compare, find_swallowed
 from dispatcher.cli.options import debug_option, progress_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import FINAL
-from dispatcher.ledgers.read.reader import LedgerReader
+from dispatcher.ports import OperatorStore
+from dispatcher.ports.questions import ContactRows, LineageRows, PagedRows, RejectedRows
+
+R = TypeVar("R")
 
 DEMO = DATA / "demo"
 """The demo's settings, contacts and scenario, which are installed with the package."""
@@ -173,11 +178,18 @@ def _forward_signals(process: "subprocess.Popen[bytes]") -> Iterator[None]:
 def _read_evidence(files: DemoFolder) -> DemoEvidence:
     """Read the sandbox's log and the ledger."""
     effects = map(json.loads, files.effects.read_bytes().splitlines())
-    with LedgerReader(files.ledger, CAMPAIGN) as reader:
-        settled = tuple(chain.from_iterable(reader.contacts(status) for status in FINAL))
-        rejected = [row.line for row in reader.rejected()]
+    with operator_store(files.ledger) as store:
+        settled = tuple(
+            row for status in FINAL for row in _all_rows(store, ContactRows(CAMPAIGN, status))
+        )
+        rejected = [row.line for row in _all_rows(store, RejectedRows(CAMPAIGN))]
         swallowed = find_swallowed(_rows(files.contacts), settled, rejected)
-        return DemoEvidence(tuple(effects), tuple(reader.lineage()), settled, swallowed)
+        lineage = tuple(_all_rows(store, LineageRows(CAMPAIGN)))
+    return DemoEvidence(tuple(effects), lineage, settled, swallowed)
+
+
+def _all_rows(store: OperatorStore, rows: PagedRows[R]) -> Iterator[R]:
+    return chain.from_iterable(page.rows for page in pages(store, rows))
 
 
 def _rows(contacts: Path) -> Iterator[tuple[int, str]]:

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from dispatcher.app.store import operator_store
 from dispatcher.cli import tables
 from dispatcher.cli.config import LedgerOptions, ledger_options
 from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import debug_option, json_option
 from dispatcher.domain.errors import ExitCode
-from dispatcher.ledgers.read import contact_history
+from dispatcher.ports.questions import HistoryOf
 
 STORY_COLUMNS = ("time", "what", "answer", "means", "state", "correlation_id", "decision")
 _TIMES = frozenset(
@@ -44,7 +45,7 @@ def show_history(
 ) -> ExitCode:
     """Print the history of each contact with that key or id; return the exit code."""
     ledger, campaign = options.ledger_and_campaign()
-    contacts = contact_history.describe_contact(ledger, name, campaign, parked_only=parked_only)
+    contacts = operator_store(ledger).look(HistoryOf(name, campaign, parked_only))
     if as_json:
         click.echo(json.dumps(contacts, indent=2))
         return ExitCode.DONE

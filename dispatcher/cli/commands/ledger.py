@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from dispatcher.app.store import adopt_file, back_up_file, operator_store
 from dispatcher.cli.config import ConfigOptions, ledger_file_options
 from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.formatting import plural
@@ -15,15 +16,8 @@ from dispatcher.cli.lazy_group import LazyGroup
 from dispatcher.cli.options import FILE, debug_option, progress_option
 from dispatcher.cli.progress import show_counts
 from dispatcher.domain.errors import ExitCode
-from dispatcher.ledgers.errors import ledger_error
-from dispatcher.ledgers.lock import LedgerLockedError
-from dispatcher.ledgers.maintenance import erase
-from dispatcher.ledgers.maintenance import prune as pruner
-from dispatcher.ledgers.maintenance.backup import back_up
-from dispatcher.ledgers.maintenance.batches import ReportProgress, truncate_wal
-from dispatcher.ledgers.maintenance.integrity import check_integrity
-from dispatcher.ledgers.registration import adopt_ledger
-from dispatcher.ports import LedgerError
+from dispatcher.ports import LedgerError, LedgerLockedError
+from dispatcher.ports.care import ErasureReport, ErasureTarget, PruneOrder, ReportProgress
 
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
 _YOUNGEST = _UNITS["d"]
@@ -67,9 +61,9 @@ def prune(  # noqa: PLR0913 - one parameter for each option
     contacts again. The totals that `dispatcher status` shows do not change.
     """
     path = options.ledger_path()
-    order = pruner.PruneOrder(time.time() - _age(older_than), campaign, parked, dry_run)
+    order = PruneOrder(time.time() - _age(older_than), campaign, parked, dry_run, vacuum)
     with _exclusive_use(path, "prune"), _show_progress("pruning", progress=progress) as report:
-        pruned, left = pruner.prune_ledger(path, order, vacuum=vacuum, report=report)
+        pruned, left = operator_store(path).tend(order, report)
     would = "would be removed" if order.dry else "were removed"
     click.echo(
         f"{plural(pruned.contacts, 'contact')}, {plural(pruned.lineage, 'lineage row')} and "
@@ -92,7 +86,7 @@ def verify(options: ConfigOptions, *, quick: bool) -> int:
     The exit code is 4 if something is wrong; each finding says what to do.
     """
     path, found = options.ledger_path(), 0
-    for finding in check_integrity(path, quick=quick):
+    for finding in operator_store(path).verify(quick=quick):
         if not finding.count:
             click.echo(f"ok    {finding.sound}")
             continue
@@ -118,7 +112,7 @@ def backup(options: ConfigOptions, *, target: Path, force: bool, progress: bool 
     """
     path = options.ledger_path()
     with _show_progress("copying", progress=progress) as report:
-        found = back_up(path, target, overwrite=force, report=report)
+        found = back_up_file(path, target, overwrite=force, report=report)
     size = target.stat().st_size / _MIB
     click.echo(f"Ledger {path} was copied to {target} ({size:,.1f} MiB).")
     for finding in found:
@@ -151,11 +145,10 @@ def forget(
     if (contact is None) == (external_contact is None):
         raise click.UsageError("name either CONTACT or --external-contact ID")
     path = options.ledger_path()
-    target = erase.ErasureTarget(contact or external_contact or "", contact is None, campaign)
+    target = ErasureTarget(contact or external_contact or "", contact is None, campaign)
     with _exclusive_use(path, "forget"), _show_progress("looking", progress=progress) as report:
-        forgotten = erase.erase_person(path, target, time.time(), report=report)
-    emptied = truncate_wal(path)
-    return _report_erasure(path, target, forgotten, emptied=emptied)
+        forgotten = operator_store(path).tend(target, report)
+    return _report_erasure(path, target, forgotten)
 
 
 @ledger.command(epilog=EPILOG, short_help="Accept a ledger that is a copy.")
@@ -170,7 +163,7 @@ def adopt(options: ConfigOptions) -> int:
     """
     path = options.ledger_path()
     with _exclusive_use(path, "adopt"):
-        adopted = adopt_ledger(path, time.time())
+        adopted = adopt_file(path)
     if adopted is None:
         click.echo(f"Ledger {path} is not a copy: nothing was changed.")
     else:
@@ -178,14 +171,14 @@ def adopt(options: ConfigOptions) -> int:
     return ExitCode.DONE
 
 
-def _report_erasure(
-    path: Path, target: erase.ErasureTarget, forgotten: erase.ErasureReport, *, emptied: bool
-) -> int:
+def _report_erasure(path: Path, target: ErasureTarget, forgotten: ErasureReport) -> int:
     if forgotten.known_before:
         click.echo("Nothing is left to erase: the ledger has only a hash of it.")
         return ExitCode.DONE
     if not (forgotten.contacts or forgotten.rejected or forgotten.refused):
-        raise ledger_error(path, f"nothing in it names {target.name!r}; check the key or the id")
+        raise LedgerError(
+            f"ledger {path}: nothing in it names {target.name!r}; check the key or the id"
+        )
     click.echo(
         f"{plural(forgotten.contacts, 'contact')} and "
         f"{plural(forgotten.rejected, 'rejected row')} were erased."
@@ -195,12 +188,12 @@ def _report_erasure(
             f"dispatcher: contact {contact.id} of campaign {contact.campaign} was kept: "
             f"{contact.why}"
         )
-    if not emptied:
+    if forgotten.in_log:
         say(
             f"dispatcher: ledger {path}: another program reads it, so its log still contains what "
             "was erased; close that program and run this command again"
         )
-    return ExitCode.DONE if emptied and not forgotten.refused else ExitCode.LEDGER
+    return ExitCode.DONE if not (forgotten.in_log or forgotten.refused) else ExitCode.LEDGER
 
 
 @contextmanager

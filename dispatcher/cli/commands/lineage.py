@@ -8,7 +8,6 @@ import click
 
 from dispatcher.app import lineage_export
 from dispatcher.app.lineage_check import verify_lineage
-from dispatcher.app.lineage_formats import FORMATS, ExportFormat
 from dispatcher.cli.config import (
     LedgerOptions,
     SettingsOptions,
@@ -21,7 +20,8 @@ from dispatcher.cli.options import FILE, debug_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.lineage_check import LinkVerdict
 from dispatcher.engine.readonly.lineage_check import LineageCheckProgress
-from dispatcher.ledgers.lineage_check import UnverifiedQuery
+from dispatcher.ports.questions import UnverifiedLinks
+from dispatcher.sinks.lineage_formats import FORMATS, ExportFormat
 
 
 @click.group()
@@ -32,9 +32,7 @@ def lineage() -> None:
 @lineage.command(epilog=EPILOG, short_help="Export the lineage as CSV, JSON Lines or Parquet.")
 @ledger_options
 @click.option("--format", type=click.Choice(FORMATS), default="csv", show_default=True)
-@click.option(
-    "--since", type=click.IntRange(min=0), metavar="CURSOR", help="Only rows after this cursor."
-)
+@click.option("--since", metavar="CURSOR", help="Only rows after this cursor.")
 @click.option(
     "--out",
     default="-",
@@ -53,7 +51,7 @@ def export(
     options: LedgerOptions,
     *,
     format: ExportFormat,  # noqa: A002 - the option's name
-    since: int | None,
+    since: str | None,
     out: str,
     overwrite: bool,
     cursor_file: Path | None,
@@ -117,7 +115,7 @@ def verify(options: SettingsOptions, *, since: int, limit: int | None, min_age: 
     """
     settings = options.load_settings(purpose="verify")
     named = options.campaign or settings.origin("campaign") is not None
-    query = UnverifiedQuery(time.time() - min_age, settings.campaign if named else None)
+    query = UnverifiedLinks(time.time() - min_age, settings.campaign if named else None)
     done = LineageCheckProgress(since, limit)
     verify_lineage(settings, query, done, lambda _: say(f"{plural(done.checked, 'link')} compared"))
     for link, verdict in done.failing:

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from dispatcher.app.control import client
+from dispatcher.app.store import operator_store
 from dispatcher.cli import formatting, tables
 from dispatcher.cli.commands.explain import show_history
 from dispatcher.cli.config import Command, LedgerOptions, ledger_options, option_group
@@ -20,13 +21,16 @@ from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import debug_option, json_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import Reason, Status
-from dispatcher.ledgers import operator_commands
+from dispatcher.ports.orders import DropOrder, ReplayOrder, Selection
+from dispatcher.ports.questions import ParkedContacts
 
 COLUMNS = (
     "id", "campaign", "key", "conversation_id", "reason", "parked_at", "attempts", "sends",
     "correlation_id",
 )  # fmt: skip
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}
+Verb = Literal["replay", "drop"]
+ORDERS: Mapping[Verb, type[ReplayOrder | DropOrder]] = {"replay": ReplayOrder, "drop": DropOrder}
 _AGE = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 
 
@@ -53,9 +57,9 @@ class SelectionOptions:
 
     def selection(
         self, campaign: str | None, limit: int | None, status: Status = Status.PARKED
-    ) -> operator_commands.Selection:
+    ) -> Selection:
         """Return the selection as the ledger's commands take it."""
-        return operator_commands.Selection(
+        return Selection(
             before=time.time() - (self.older_than or 0.0),
             campaign=campaign,
             reason=Reason(self.reason) if self.reason else None,
@@ -116,7 +120,8 @@ def list_(selected: SelectionOptions, options: LedgerOptions, *, limit: int, as_
       dispatcher parked list --older-than 3d --campaign cart-2026-11
     """
     ledger, campaign = options.ledger_and_campaign()
-    found = operator_commands.read_parked(ledger, selected.selection(campaign, None))
+    question = ParkedContacts(selected.selection(campaign, None))
+    found = operator_store(ledger).look(question)
     shown = found[:limit]
     if as_json:
         click.echo(json.dumps(shown, indent=2))
@@ -187,9 +192,7 @@ def drop(
     return replay_or_drop("drop", ledger, selected.selection(campaign, limit), yes=yes)
 
 
-def replay_or_drop(
-    verb: str, ledger: Path, selection: operator_commands.Selection, *, yes: bool
-) -> ExitCode:
+def replay_or_drop(verb: Verb, ledger: Path, selection: Selection, *, yes: bool) -> ExitCode:
     """Let the selected contacts be replayed or dropped, after a person has confirmed it.
 
     Raises:
@@ -197,14 +200,15 @@ def replay_or_drop(
         click.Abort: it was not confirmed.
 
     """
-    selected = operator_commands.read_parked(ledger, selection)
+    store = operator_store(ledger)
+    selected = store.look(ParkedContacts(selection))
     by_reason = Counter(contact["reason"] for contact in selected)
     if not by_reason:
         click.echo(f"No {selection.status} contacts match: nothing was done.")
         return ExitCode.DONE
     if by_reason.total() > 1 and not yes:
         _confirm(verb, by_reason, selection.status)
-    done = client.execute(ledger, verb, selection.to_dict())
+    done = client.execute(store, ORDERS[verb](selection))
     click.echo(f"{_outcome(verb, done.answer)}, {done.by}.")
     return ExitCode.DONE
 

@@ -5,15 +5,17 @@ from pathlib import Path
 import click
 
 from dispatcher.app.control import client
+from dispatcher.app.store import operator_store
 from dispatcher.cli import tables
 from dispatcher.cli.config import LedgerOptions, ledger_options
 from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import debug_option
 from dispatcher.domain.errors import ExitCode
+from dispatcher.ports.orders import ApproveOrder, PauseOrder, ResumeOrder
 
 
 def _approve(ledger: Path, campaign: str | None) -> int:
-    done = client.execute(ledger, "approve", {"campaign": campaign})
+    done = client.execute(operator_store(ledger), ApproveOrder(campaign))
     for name, kind in done.answer["approved"].items():
         click.echo(f"Campaign {name} is resumed; these refusals are final from now on: {kind}.")
     if not done.answer["approved"]:
@@ -33,7 +35,7 @@ def pause(options: LedgerOptions) -> int:
       dispatcher pause --campaign cart-2026-11
     """
     ledger, campaign = options.ledger_and_campaign()
-    done = client.execute(ledger, "pause", {"campaign": campaign})
+    done = client.execute(operator_store(ledger), PauseOrder(campaign))
     for name, since in done.answer["paused"].items():
         click.echo(f"Campaign {name} is paused since {tables.moment(since)}, {done.by}.")
     return ExitCode.DONE
@@ -61,7 +63,7 @@ def resume(options: LedgerOptions, *, suspicious: bool) -> int:
     ledger, campaign = options.ledger_and_campaign()
     if suspicious:
         return _approve(ledger, campaign)
-    done = client.execute(ledger, "resume", {"campaign": campaign})
+    done = client.execute(operator_store(ledger), ResumeOrder(campaign))
     for name in done.answer["resumed"]:
         click.echo(f"Campaign {name} is resumed, {done.by}.")
     if not done.answer["resumed"]:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import click
 
+from dispatcher.app.store import operator_store, pages
 from dispatcher.app.wiring import make_layout
 from dispatcher.cli.commands.parked import (
     SelectionOptions,
@@ -23,18 +24,16 @@ from dispatcher.cli.formatting import plural
 from dispatcher.cli.options import FILE, debug_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import Status
-from dispatcher.ledgers.errors import CommandError
-from dispatcher.ledgers.read.reader import LedgerReader
-from dispatcher.ledgers.read.rows import StoredRejectedRow
-from dispatcher.ledgers.read.status import read_status
-from dispatcher.ports import SourceError
+from dispatcher.ports import CommandError, OperatorStore, SourceError
+from dispatcher.ports.questions import CampaignStatus, RejectedRows, StatusOf
+from dispatcher.ports.stored_rows import StoredRejectedRow
 from dispatcher.sources.options import Layout
 from dispatcher.sources.rows.csv_header import read_header_lines
 from dispatcher.sources.rows.line_reader import RAW_LIMIT
 
 COLUMNS = ("out_file", "out_line", "file", "line", "reason", "detail")
 JSON_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
-_NO_ROWS = frozenset({"header", "unreadable", "format"})
+_NO_ROWS = frozenset({"header", "unreadable", "format", "lost", "tombstone"})
 """Reasons that concern a whole file, or the rest of it."""
 _MODE = 0o600
 """Owner only: rows contain messages and addresses."""
@@ -69,24 +68,40 @@ def export(options: LedgerOptions, *, out: Path, reason: str | None, header: Pat
       dispatcher run --source bad.csv --once
     """
     ledger, campaign = options.ledger_and_campaign()
-    statuses = read_status(ledger, campaign, now=0.0)
+    with operator_store(ledger) as store:
+        only = _only_campaign(store, campaign)
+        files = _RowFiles(out, make_layout(options.load_settings()), header, only.streams)
+        _export(store, only.campaign, files, reason)
+    return ExitCode.DONE
+
+
+def _only_campaign(store: OperatorStore, campaign: str | None) -> CampaignStatus:
+    """Return the campaign that is named, or the only one.
+
+    Raises:
+        CommandError: there are several, or there is no such campaign.
+
+    """
+    statuses = store.look(StatusOf(campaign, now=0.0))
     names = [status.campaign for status in statuses]
     if len(names) != 1:
         raise CommandError(
             f"the ledger holds {len(names)} campaigns: {', '.join(names)}; name one with --campaign"
         )
-    positions = statuses[0].positions
-    files = _RowFiles(out, make_layout(options.load_settings()), header, positions)
+    return statuses[0]
+
+
+def _export(store: OperatorStore, campaign: str, files: "_RowFiles", reason: str | None) -> None:
+    """Write the rejected rows into the files; remove the files if that fails."""
     try:
-        with LedgerReader(ledger, names[0]) as reader:
-            for row in reader.rejected():
+        for page in pages(store, RejectedRows(campaign)):
+            for row in page.rows:
                 if reason in (None, row.reason):
                     files.write(row)
         _finish(files)
     except BaseException:
         files.remove()
         raise
-    return ExitCode.DONE
 
 
 @rejected.command(epilog=EPILOG, short_help="Put refused contacts back.")

@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 from dispatcher.app.control import client
+from dispatcher.app.control.status_json import from_json, to_json
+from dispatcher.app.store import operator_store
 from dispatcher.app.wiring import make_policy
 from dispatcher.cli import formatting, summary, tables
 from dispatcher.cli.condition_report import condition_lines
@@ -21,9 +23,8 @@ from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.status import SendAnswer, Status
-from dispatcher.ledgers.read import status as ledger_status
-from dispatcher.ledgers.read.status import CampaignStatus, from_json, to_json
 from dispatcher.ports import Backlog
+from dispatcher.ports.questions import CampaignStatus, StatusOf
 from dispatcher.settings import requests_per_minute
 
 WATCH_SECONDS = 2.0
@@ -83,14 +84,15 @@ def read_status(
         LedgerError: there is no ledger, or it cannot be read.
 
     """
-    answer = client.running_status(ledger, campaign)
+    store = operator_store(ledger)
+    answer = client.running_status(store, campaign)
     if answer is not None:
         run: StatusReport | None = answer["run"]
         campaigns, source = answer["campaigns"], f"dispatcher {answer['pid']}"
         quota = answer["run"]["requests_per_second"]
     else:
         run, source = None, "ledger"
-        found = ledger_status.read_status(ledger, campaign, now=time.time())
+        found = store.look(StatusOf(campaign, time.time()))
         campaigns = [to_json(_with_assumptions(item, policy)) for item in found]
     unfinished = ("due", "later", "busy")
     left = sum(int(status_of["backlog"][name]) for status_of in campaigns for name in unfinished)
@@ -224,7 +226,28 @@ def _run(report: StatusReport, now: float) -> list[str]:
         for name, client in clients.items()
         for reason, since in client["halted_since"].items()
     )
-    return [in_flight, *_unchecked_sends(run), *halts, *requests, *client_halts]
+    counted = [*_posts(run), *_sinks(run), *_unchecked_sends(run)]
+    return [in_flight, *counted, *halts, *requests, *client_halts]
+
+
+def _posts(run: StatusReport) -> list[str]:
+    """Return a sentence with the posts of contacts, if there were any."""
+    posts = run.get("posts", {})  # a running dispatcher may be an older one
+    answers = posts.get("answers", {})
+    if not answers:
+        return []
+    by_status = ", ".join(f"{number:,} with {status}" for status, number in sorted(answers.items()))
+    total = sum(answers.values())
+    return [f"{total:,} posts with {posts['rows']:,} rows accepted; answered {by_status}."]
+
+
+def _sinks(run: StatusReport) -> list[str]:
+    """Return a sentence for each sink: what waits for it, and why if it fails."""
+    sinks = run.get("sinks", {})  # a running dispatcher may be an older one
+    return [
+        f"Sink {name}: {state['lag']:,} wait" + (f"; {state['error']}." if state["error"] else ".")
+        for name, state in sinks.items()
+    ]
 
 
 def _unchecked_sends(run: StatusReport) -> list[str]:

@@ -30,7 +30,7 @@ from dispatcher.domain.status import Reason, Status, Step
 from dispatcher.domain.suspicion import Local, RefusalKind, refusal_kind
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.readonly.platform_reader import PlatformReader
-from dispatcher.ports import Batch, Claim, Clock, Platform, Position, Source
+from dispatcher.ports import Batch, Claim, Clock, Platform, Source, Stream
 
 
 class LedgerView(Protocol):
@@ -41,8 +41,8 @@ class LedgerView(Protocol):
         """How many contacts are in doubt."""
         ...
 
-    def positions(self) -> Mapping[str, Position]:
-        """Return how far each file was read, by fingerprint."""
+    def streams(self) -> Mapping[str, Stream]:
+        """Return how far each stream was read, by fingerprint."""
         ...
 
     def take_new(self, contacts: Sequence[Contact]) -> Sequence[Contact]:
@@ -167,7 +167,7 @@ class DryRun:
                 self._halt.recall(claim.progress.suspected)
             if self._needs_check(claim):
                 yield claim
-        async with aclosing(self._source.batches(self._ledger.positions())) as batches:
+        async with aclosing(self._source.batches(self._ledger.streams())) as batches:
             async for batch in batches:
                 for claim in (Claim(0, contact) for contact in self._new_contacts(batch)):
                     if self._needs_check(claim):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from dispatcher.ledgers.errors import ledger_error, translated_errors
 from dispatcher.ledgers.lock import MODE
-from dispatcher.ledgers.maintenance.batches import ReportProgress, ignore_progress
-from dispatcher.ledgers.maintenance.integrity import IntegrityFinding, check_integrity
+from dispatcher.ledgers.maintenance.integrity import check_integrity
 from dispatcher.ledgers.read.reader import snapshot_connection
 from dispatcher.ledgers.registration import mark_as_backup
+from dispatcher.ports.care import IntegrityFinding, ReportProgress, ignore_progress
 
 PAGES = 2_000
 """Pages that are copied in one step."""

@@ -1,21 +1,14 @@
-"""Shared by long work on a ledger: spans of ids, progress, and emptying the write-ahead log."""
+"""Shared by long work on a ledger: spans of ids, and emptying the write-ahead log."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 from dispatcher.ledgers.errors import translated_errors
 
-ReportProgress = Callable[[int, int], None]
-"""Called with the amount of work that is done, and with the whole amount."""
-
 SPAN = 50_000
 """Ids that one transaction covers: each page of an index is written once or twice in it."""
-
-
-def ignore_progress(_done: int, _whole: int) -> None:
-    """Report nothing."""
 
 
 def spans(first: int, last: int) -> Iterator[tuple[int, int]]:

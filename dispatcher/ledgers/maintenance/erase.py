@@ -11,10 +11,17 @@ from dispatcher.domain.status import Status
 from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.codec import key_hash, person_as_spelled
 from dispatcher.ledgers.exclusive import exclusive_connection, transaction
-from dispatcher.ledgers.maintenance.batches import ReportProgress, ignore_progress, spans
+from dispatcher.ledgers.maintenance.batches import spans
 from dispatcher.ledgers.spellings import spellings
 from dispatcher.ledgers.statements import MAINTENANCE, json_list
 from dispatcher.ports import LedgerError
+from dispatcher.ports.care import (
+    ErasureReport,
+    ErasureTarget,
+    NotErased,
+    ReportProgress,
+    ignore_progress,
+)
 
 _REFUSALS = {
     Status.SENDING: (
@@ -26,38 +33,6 @@ _REFUSALS = {
         "known, then forget the rest"
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ErasureTarget:
-    """The person to erase: ``name`` is a contact key or conversation id, or an external id.
-
-    ``campaign`` is where a key is looked up, None for all campaigns. The person is erased in all
-    campaigns in either case.
-    """
-
-    name: str
-    is_external: bool = False
-    campaign: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NotErased:
-    """A contact that was not erased, and the reason."""
-
-    campaign: str
-    id: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class ErasureReport:
-    """Numbers of erased rows. ``known_before``: only hashes of an earlier erasure were found."""
-
-    contacts: int
-    rejected: int
-    refused: tuple[NotErased, ...] = ()
-    known_before: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from dispatcher.domain.status import FINAL, Reason, Relation, Status
 from dispatcher.ledgers.read.reader import read_connection
 from dispatcher.ledgers.statements import CHECKS, json_list
+from dispatcher.ports.care import IntegrityFinding
 
 _RESTORE = "keep a copy of the file, and restore the last backup"
 _REPORT = "stop the run, keep a copy of the file, and report it with the output of this command"
@@ -107,20 +107,6 @@ _PARAMETERS = {
     "final": json_list(FINAL),
     "relations": json_list(Relation),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class IntegrityFinding:
-    """The result of one check: how many violations it found, and what to do about them.
-
-    ``sound`` says what holds if there are none, ``meaning`` what is counted.
-    """
-
-    name: str
-    sound: str
-    meaning: str
-    count: int
-    advice: str
 
 
 def check_integrity(path: Path, *, quick: bool = False) -> Iterator[IntegrityFinding]:

@@ -1,7 +1,6 @@
 """Pruning: removes old final contacts. Hashes stay, so that no contact or person is new again."""
 
 import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,48 +8,16 @@ import orjson
 
 from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.exclusive import exclusive_connection, transaction
-from dispatcher.ledgers.maintenance.batches import ReportProgress, ignore_progress, spans
+from dispatcher.ledgers.maintenance.batches import spans
 from dispatcher.ledgers.read.reader import read_connection
 from dispatcher.ledgers.statements import MAINTENANCE
-
-
-@dataclass(frozen=True, slots=True)
-class PruneOrder:
-    """Selects what to prune: contacts settled and rows rejected before ``before``.
-
-    ``before`` is in seconds since the epoch; ``campaign`` None means all. ``parked`` includes
-    parked contacts. With ``dry`` the rows are only counted.
-    """
-
-    before: float
-    campaign: str | None = None
-    parked: bool = False
-    dry: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    """The numbers of rows that were removed, or that would be."""
-
-    contacts: int
-    lineage: int
-    rejected: int
-
-
-@dataclass(frozen=True, slots=True)
-class Space:
-    """Size of the ledger's file in bytes, and how much of it is free for new rows."""
-
-    whole: int
-    free: int
+from dispatcher.ports.care import Pruned, PruneOrder, ReportProgress, Space, ignore_progress
 
 
 def prune_ledger(
-    path: Path, order: PruneOrder, *, vacuum: bool = False, report: ReportProgress = ignore_progress
+    path: Path, order: PruneOrder, *, report: ReportProgress = ignore_progress
 ) -> tuple[Pruned, Space]:
     """Prune the ledger at ``path``. A dispatcher may use it only if ``order.dry`` is set.
-
-    ``vacuum`` gives the free space back to the disk.
 
     Raises:
         LedgerLockedError: a dispatcher has locked the ledger.
@@ -61,7 +28,7 @@ def prune_ledger(
     with opened as connection:
         find_campaigns(connection, order.campaign, path)
         pruned = prune(connection, order, report)
-        if vacuum and not order.dry:
+        if order.vacuum and not order.dry:
             _vacuum(connection)
         return pruned, _space(connection)
 

@@ -1,17 +1,16 @@
 """The facts and the history of one contact, as JSON values without text, subject and address."""
 
 import sqlite3
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from dispatcher.domain.contact_history import MILLISECONDS, OMITTED, UNCHECKED
 from dispatcher.ledgers.campaigns import find_campaigns
-from dispatcher.ledgers.errors import CommandError
-from dispatcher.ledgers.read.reader import snapshot_connection
 from dispatcher.ledgers.spellings import spellings
 from dispatcher.ledgers.statements import SQL, json_list
+from dispatcher.ports.orders import CommandError
+from dispatcher.ports.questions import HistoryOf
 
 _REQUEST = ("answer", "means", "state", "correlation_id", "decision")
 _FIELDS = {
@@ -28,36 +27,37 @@ _FIELDS = {
 """Field names by entry type. A type that is not listed here is a request."""
 
 
-def describe_contact(
-    path: Path, name: str, campaign: str | None, *, parked_only: bool = False
-) -> list[dict[str, Any]]:
-    """Return the contacts whose key, conversation id or external contact id is ``name``.
+def describe_contact(connection: sqlite3.Connection, question: HistoryOf) -> list[dict[str, Any]]:
+    """Return the contacts whose key, conversation id or external contact id is ``question.name``.
 
     The ids are compared only if no key is equal. A UUID may be in any case. Times are in seconds
     since the epoch.
 
     Raises:
         CommandError: there is no such contact, or the campaign is not in the ledger.
-        LedgerError: there is no ledger, or it cannot be read.
 
     """
-    with snapshot_connection(path) as connection:
-        campaigns = json_list(find_campaigns(connection, campaign).values())
-        ids = _ids(connection, "contact_by_key", campaigns, name)
-        ids = ids or _ids(connection, "contact_by_id", campaigns, name)
-        rows = connection.execute(SQL["contact_facts"], (json_list(ids),))
-        contacts = [dict(row) for row in rows]
-    selected = [contact for contact in contacts if not parked_only or contact["status"] == "parked"]
-    if not selected:
-        where = f"campaign {campaign!r}" if campaign is not None else "the ledger"
-        kind = "parked contact" if parked_only else "contact"
-        raise CommandError(
-            f"no {kind} in {where} has the key, the conversation id or the external contact id "
-            f"{name!r}"
-        )
-    for contact in selected:
+    campaigns = json_list(find_campaigns(connection, question.campaign).values())
+    ids = _ids(connection, "contact_by_key", campaigns, question.name)
+    ids = ids or _ids(connection, "contact_by_id", campaigns, question.name)
+    rows = connection.execute(SQL["contact_facts"], (json_list(ids),))
+    names = [column[0] for column in rows.description]
+    contacts = [dict(zip(names, row, strict=True)) for row in rows]
+    wanted = [fact for fact in contacts if not question.parked_only or fact["status"] == "parked"]
+    if not wanted:
+        raise CommandError(_missing(question))
+    for contact in wanted:
         contact["story"] = [_entry(*entry) for entry in orjson.loads(f"[{contact['story']}]")]
-    return selected
+    return wanted
+
+
+def _missing(question: HistoryOf) -> str:
+    where = "the ledger" if question.campaign is None else f"campaign {question.campaign!r}"
+    kind = "parked contact" if question.parked_only else "contact"
+    return (
+        f"no {kind} in {where} has the key, the conversation id or the external contact id "
+        f"{question.name!r}"
+    )
 
 
 def _ids(connection: sqlite3.Connection, statement: str, campaigns: str, name: str) -> list[int]:

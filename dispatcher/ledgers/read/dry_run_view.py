@@ -16,7 +16,7 @@ from dispatcher.ledgers.exclusive import transaction
 from dispatcher.ledgers.read.reader import open_for_reading
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list
 from dispatcher.ledgers.write.admission import reached_people, unknown_keys
-from dispatcher.ports import Claim, Position
+from dispatcher.ports import Claim, Stream
 
 _PAGE = 500
 _CACHE = "PRAGMA cache_size = -16000"  # KiB: memory must not grow with the source
@@ -90,12 +90,12 @@ class DryRunView:
         with translated_errors(self._path):
             return totals.campaign_totals(*self._stored).admitted > 0
 
-    def positions(self) -> Mapping[str, Position]:
-        """Return how far each file was read, by fingerprint."""
+    def streams(self) -> Mapping[str, Stream]:
+        """Return how far each stream was read, by fingerprint."""
         if self._stored is None:
             return {}
         with translated_errors(self._path):
-            return totals.positions(*self._stored)
+            return totals.streams(*self._stored)
 
     def take_new(self, contacts: Sequence[Contact]) -> Sequence[Contact]:
         """Return the contacts whose keys are not in the ledger and were not passed before."""

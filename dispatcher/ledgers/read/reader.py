@@ -4,20 +4,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Self
 from urllib.parse import quote
 
-import orjson
-
-from dispatcher.domain.status import Reason, Relation, Status, Step
-from dispatcher.ledgers.campaigns import find_campaigns
-from dispatcher.ledgers.codec import progress_of
 from dispatcher.ledgers.errors import ledger_error, translated_errors
-from dispatcher.ledgers.read.rows import ContactRow, LineageRow, StoredRejectedRow
 from dispatcher.ledgers.schema import MIGRATIONS, check_exists, read_schema_version
-from dispatcher.ledgers.statements import SQL
-
-_PAGE = 1000
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
@@ -89,89 +79,3 @@ def snapshot_connection(path: Path) -> Iterator[sqlite3.Connection]:
     with read_connection(path) as connection:
         connection.execute("BEGIN")
         yield connection
-
-
-class LedgerReader:
-    """The rows of one campaign, in pages; each page is one short read. Use it with ``with``.
-
-    Raises:
-        LedgerError: there is no ledger, no such campaign, or it cannot be read.
-
-    """
-
-    def __init__(self, path: str | Path, campaign: str) -> None:
-        self._path = Path(path)
-        self._campaign = campaign
-        self._connection = open_for_reading(self._path)
-        try:
-            with translated_errors(self._path):
-                self._id = find_campaigns(self._connection, campaign, self._path)[campaign]
-        except BaseException:
-            self._connection.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
-
-    def lineage(self, after: int = 0) -> Iterator[LineageRow]:
-        """Return lineage rows with an id above ``after``, in the order of their commits."""
-        return map(_lineage_row, self._pages("lineage_page", after, self._campaign))
-
-    def rejected(self, after: int = 0) -> Iterator[StoredRejectedRow]:
-        """Yield the rejected rows in the order of the source."""
-        for row in self._pages("rejected_page", after, self._id):
-            yield StoredRejectedRow(**dict(row))
-
-    def contacts(self, status: Status, after: int = 0) -> Iterator[ContactRow]:
-        """Yield the contacts of one status in the order of their admission."""
-        for row in self._pages("contacts_page", after, self._id, status):
-            values = dict(row)
-            values["status"] = Status(values["status"])
-            values["reason"] = Reason(values["reason"]) if values["reason"] else None
-            values["intent_step"] = Step(values["intent_step"]) if values["intent_step"] else None
-            values["progress"] = progress_of(values["progress"])
-            yield ContactRow(**values)
-
-    def _pages(self, name: str, after: int, *where: Any) -> Iterator[sqlite3.Row]:
-        return _pages(self._connection, self._path, name, after, *where)
-
-
-def lineage_rows(path: Path, campaign: str | None, after: int) -> Iterator[LineageRow]:
-    """Yield the lineage rows of a campaign, or of all, with ids above ``after``, in their order.
-
-    Each page is one short read, which does not delay a daemon.
-
-    Raises:
-        LedgerError: the ledger cannot be read, or there is no such campaign.
-
-    """
-    with read_connection(path) as connection:
-        find_campaigns(connection, campaign, path)
-        yield from map(_lineage_row, _pages(connection, path, "lineage_page", after, campaign))
-
-
-def _pages(
-    connection: sqlite3.Connection, path: Path, name: str, after: int, *where: Any
-) -> Iterator[sqlite3.Row]:
-    while True:
-        with translated_errors(path):
-            page = connection.execute(SQL[name], (after, *where, _PAGE)).fetchall()
-        yield from page
-        if len(page) < _PAGE:
-            return
-        after = page[-1]["id"]
-
-
-def _lineage_row(row: sqlite3.Row) -> LineageRow:
-    values = dict(row)
-    values["relation"] = Relation(values["relation"])
-    values["reason"] = Reason(values["reason"])
-    values["attributes"] = orjson.loads(values["attributes"] or "{}")
-    return LineageRow(**values)

@@ -95,15 +95,30 @@ UPDATE campaign SET
     filtered = filtered + ?
 WHERE id = ?
 
--- name: put_position
-INSERT INTO position (campaign_id, fingerprint, file, "offset", line, done)
+-- name: add_stream
+INSERT INTO stream (name, at, row_count, done, campaign_id, fingerprint)
 VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET
-    file = excluded.file, "offset" = excluded."offset", line = excluded.line, done = excluded.done
+ON CONFLICT DO NOTHING
 
--- name: positions
-SELECT json_group_array(json_array(file, fingerprint, "offset", line, done))
-FROM position WHERE campaign_id = ?
+-- name: move_stream
+UPDATE stream SET name = ?, at = ?, row_count = ?, done = ?
+WHERE campaign_id = ? AND fingerprint = ? AND at = ?
+
+-- name: streams
+SELECT json_group_array(json_array(name, fingerprint, at, row_count, done))
+FROM stream WHERE campaign_id = ?
+
+-- name: receipt
+SELECT digest, result FROM receipt WHERE campaign_id = ? AND request_key = ? AND at > ?
+
+-- name: add_receipt
+INSERT OR REPLACE INTO receipt (campaign_id, request_key, digest, at, result)
+VALUES (?, ?, ?, ?, ?)
+
+-- name: prune_receipts
+DELETE FROM receipt WHERE (campaign_id, request_key) IN (
+    SELECT campaign_id, request_key FROM receipt WHERE at <= ? ORDER BY at LIMIT ?
+)
 
 -- name: lookup_people
 SELECT json_group_array(json_array(person, lately, campaign_id = ? AND NOT EXISTS (
@@ -506,3 +521,23 @@ FROM contact
 INNER JOIN campaign ON contact.campaign_id = campaign.id
 LEFT JOIN lineage ON lineage.contact_id = contact.id
 WHERE contact.id IN (SELECT value FROM json_each(?)) ORDER BY contact.id
+
+-- name: add_sink
+INSERT INTO sink (name, part, token, cursor) VALUES (?, ?, ?, '') ON CONFLICT DO NOTHING
+
+-- name: sink_place
+SELECT token, cursor, sending_to FROM sink WHERE name = ? AND part = ?
+
+-- name: begin_range
+UPDATE sink SET sending_to = ? WHERE name = ? AND part = ?
+
+-- name: end_range
+UPDATE sink SET cursor = ?, sending_to = NULL WHERE name = ? AND part = ?
+
+-- name: verdict_page
+SELECT * FROM lineage_row
+WHERE verified_at IS NOT NULL AND (verified_at, id) > (?, ?)
+ORDER BY verified_at, id LIMIT ?
+
+-- name: newest_lineage
+SELECT MAX(id) FROM lineage

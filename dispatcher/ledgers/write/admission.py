@@ -1,4 +1,4 @@
-"""Admission: writes the contacts, rejected rows, counts and position of a batch."""
+"""Admission: writes the contacts, rejected rows, counts and place of a batch."""
 
 import sqlite3
 from collections import Counter
@@ -13,8 +13,8 @@ from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import contact_row, key_hash, person_hash
 from dispatcher.ledgers.spellings import respelled_people, spelled_keys, spelled_people
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list, many
-from dispatcher.ledgers.write import index_staging
-from dispatcher.ports import Admitted, Batch, Claim
+from dispatcher.ledgers.write import index_staging, receipts
+from dispatcher.ports import Admitted, Batch, Claim, Stream, StreamMovedError
 
 _CHUNK = 64  # rows of one INSERT: there are few different statements, and SQLite caches them
 
@@ -63,7 +63,26 @@ def admit(
     batch: Batch,
     claiming: ClaimOptions,
 ) -> Admitted:
-    """Write ``batch`` in the open transaction; ``ids`` yields unused ids of contacts."""
+    """Write ``batch`` in the open transaction; ``ids`` yields unused ids of contacts.
+
+    If it repeats a request, nothing is written.
+    """
+    if batch.request is not None:
+        repeat = receipts.find_repeat(connection, campaign, batch.request, claiming.now)
+        if repeat is not None:
+            return repeat
+    admitted = _admit(connection, campaign, ids, batch, claiming)
+    receipts.keep(connection, campaign, batch, admitted, claiming.now)
+    return admitted
+
+
+def _admit(
+    connection: sqlite3.Connection,
+    campaign: int,
+    ids: Iterator[int],
+    batch: Batch,
+    claiming: ClaimOptions,
+) -> Admitted:
     now = claiming.now
     new = unknown_keys(connection, campaign, batch.contacts, claiming.lookup)
     rows: list[Sequence[Any]] = []
@@ -82,13 +101,29 @@ def admit(
     counts = (batch.rows, len(new), duplicates, batch.filtered, campaign)
     connection.execute(SQL["count_rows"], counts)
     _reject(connection, campaign, batch, now)
-    if batch.position is not None:
-        at = batch.position
-        row = (campaign, at.fingerprint, at.file, at.offset, at.line, at.done)
-        connection.execute(SQL["put_position"], row)
+    if batch.stream is not None:
+        _move(connection, campaign, batch.stream, batch.before)
     starts = (contact.not_before for contact in new if contact.not_before is not None)
     later = [start for start in starts if start > now]
     return Admitted(len(new), duplicates, claims, later)
+
+
+def _move(
+    connection: sqlite3.Connection, campaign: int, stream: Stream, before: str | None
+) -> None:
+    """Write a stream's place if the ledger has the place ``before``.
+
+    Raises:
+        StreamMovedError: it has another one, so that something else reads the stream.
+
+    """
+    row = (stream.name, stream.at, stream.rows, stream.done, campaign, stream.fingerprint)
+    if before is None:
+        moved = connection.execute(SQL["add_stream"], row)
+    else:
+        moved = connection.execute(SQL["move_stream"], (*row, before))
+    if moved.rowcount != 1:
+        raise StreamMovedError(stream.name)
 
 
 def unknown_keys(

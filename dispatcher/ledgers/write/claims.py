@@ -2,23 +2,15 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import RowValues, claim_of
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list, selecting
-from dispatcher.ports import Claim
+from dispatcher.ports import Claim, Recovered
 
 _DUE = selecting("claims", "select_due")
 _READY = selecting("claims", "select_ready")
-
-
-@dataclass(frozen=True, slots=True)
-class Recovered:
-    """Numbers of contacts that were made ready again, and of all that are in doubt."""
-
-    released: int
-    in_doubt: int
 
 
 def claim(connection: sqlite3.Connection, campaign: int, limit: int, now: float) -> list[Claim]:

@@ -9,9 +9,10 @@ from typing import Any
 
 import orjson
 
+from dispatcher.domain.errors import DispatcherError
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import ChangeRecord
-from dispatcher.ledgers.errors import CommandError, is_fatal, ledger_error
+from dispatcher.ledgers.errors import is_fatal, ledger_error
 from dispatcher.ledgers.exclusive import transaction
 from dispatcher.ledgers.statements import SQL
 from dispatcher.ports import LedgerError
@@ -117,7 +118,7 @@ def _as_result(
     connection: sqlite3.Connection, path: Path, operation: Operation, error: Exception
 ) -> Exception:
     """Return the exception that the caller of a failed operation gets."""
-    if isinstance(error, CommandError):
+    if isinstance(error, DispatcherError):
         return error
     if isinstance(operation, Job) or not isinstance(error, sqlite3.IntegrityError):
         return ledger_error(path, f"an operation was refused: {error}")

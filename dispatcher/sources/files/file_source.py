@@ -1,65 +1,64 @@
 """Files that exist when reading begins: one by its path, or many by a glob."""
 
 from collections.abc import AsyncGenerator, Mapping
-from glob import glob, has_magic
-from pathlib import Path
 
 from dispatcher.domain.errors import list_mistakes
-from dispatcher.ports import Batch, Position, SourceError
+from dispatcher.ports import Batch, SourceError, Stream
 from dispatcher.sources.batching import read_content
-from dispatcher.sources.files.byte_source import FileContent
 from dispatcher.sources.files.column_check import problems_of
+from dispatcher.sources.files.file_set import FileSet
 from dispatcher.sources.files.replaced_file import put_replaced
+from dispatcher.sources.files.seekable_content import SeekableContent
 from dispatcher.sources.options import Layout, RowRules
 from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
 
 
 class FileSource:
-    """Reads a file, or all files that a glob matches when reading begins, sorted by path.
+    """Reads all files of a set that exist when reading begins, sorted by path.
 
     The columns of all files are checked before the first row of any is read. Each file is read from
-    its known position; one that is done is skipped. A path that exists
-    is used as a path even if it has a glob's characters. A match that no longer exists when it
-    is to be read was renamed: the glob is matched again to find it.
+    its known place; one that is done is skipped. A file that no longer exists when it is to be read
+    was renamed: the files are listed again to find it.
     """
 
-    def __init__(self, path: str, rules: RowRules, layout: Layout | None = None) -> None:
-        self._path = path
+    def __init__(self, files: FileSet, rules: RowRules, layout: Layout | None = None) -> None:
+        self._files = files
         self._rules = rules
         self._layout = layout or Layout()
         self.watched = False
         self.waits_for = ""
+        self.lag = None
 
-    def batches(self, known: Mapping[str, Position]) -> AsyncGenerator[Batch, None]:
+    def batches(self, known: Mapping[str, Stream]) -> AsyncGenerator[Batch, None]:
         """Yield the rows of all files from where each was left.
 
         Raises:
             SourceError: no file exists, a file cannot be read, or its header lacks a column.
 
         """
-        return iterate_in_thread(lambda channel: self._read(known, channel))
+        return iterate_in_thread(lambda channel: self._read(known, channel), known)
 
-    def column_problems(self, known: Mapping[str, Position]) -> list[str]:
+    def column_problems(self, known: Mapping[str, Stream]) -> list[str]:
         """Return what is wrong with the columns of the files that are not read to their end.
 
         Raises:
             SourceError: no file exists.
 
         """
-        return problems_of(self._paths(), known, self._rules, self._layout)
+        return problems_of(self._files.paths(), self._files.open, known, self._rules, self._layout)
 
-    def _read(self, known: Mapping[str, Position], channel: BatchChannel) -> None:
+    def _read(self, known: Mapping[str, Stream], channel: BatchChannel) -> None:
         if problems := self.column_problems(known):
             raise SourceError(list_mistakes(problems) if len(problems) > 1 else problems[0])
         read: set[str] = set()
         complete = False
         while not complete:
             complete = True
-            for path in self._paths():
+            for path in self._files.paths():
                 try:
-                    content = FileContent(path)
+                    content = self._files.open(path)
                 except SourceError:
-                    if path == self._path or Path(path).exists():
+                    if not self._files.was_renamed(path):
                         raise
                     complete = False
                     continue
@@ -69,24 +68,10 @@ class FileSource:
                     read.add(content.fingerprint)
 
     def _read_file(
-        self, content: FileContent, known: Mapping[str, Position], channel: BatchChannel
+        self, content: SeekableContent, known: Mapping[str, Stream], channel: BatchChannel
     ) -> None:
         start = known.get(content.fingerprint)
         if start is None:
-            put_replaced(content, known, self._paths, channel)
+            put_replaced(content, known, self._files.paths, self._files.open, channel)
         if start is None or not start.done:
             read_content(content, start, self._rules, self._layout, channel)
-
-    def _paths(self) -> list[str]:
-        if Path(self._path).is_dir():
-            raise SourceError(
-                f"{self._path}: is a folder; set watch = true to read files as they arrive, "
-                "or use a glob"
-            )
-        if not has_magic(self._path) or Path(self._path).exists():
-            return [self._path]
-        matches = glob(self._path, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-        paths = sorted(path for path in matches if Path(path).is_file())
-        if not paths:
-            raise SourceError(f"{self._path}: no file matches; check the pattern and the folder")
-        return paths

@@ -7,24 +7,14 @@ from pathlib import Path
 
 from dispatcher.domain.contact import RejectedRow
 from dispatcher.domain.errors import list_mistakes
-from dispatcher.ports import Batch, Position, SourceError
-from dispatcher.sources.batching import read_content
-from dispatcher.sources.files.byte_source import ChangedError, FileContent, printable_path
+from dispatcher.ports import Batch, SourceError, Stream
+from dispatcher.sources.files.byte_source import FileContent, printable_path
 from dispatcher.sources.files.column_check import problems_of
 from dispatcher.sources.files.folder_scan import FolderScan, is_temporary
-from dispatcher.sources.files.replaced_file import put_replaced
-from dispatcher.sources.files.signatures import MissingPackageError, UnreadableFormatError
+from dispatcher.sources.files.rejecting_reader import WHY_UNREAD, RejectingReader
+from dispatcher.sources.files.seekable_content import ChangedError
 from dispatcher.sources.options import Layout, RowRules, Timing
-from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
-
-_WHY_UNREAD = {
-    "changed": "changed while it was read",
-    "unreadable": "cannot be read",
-    "header": "does not have the columns that the settings need",
-    "package": "needs a package that is not installed",
-}
-"""Why a file is not read now, and is read when that is over."""
 
 
 def describe_unread(incomplete: Sequence[str], unread: Mapping[str, str]) -> str:
@@ -66,9 +56,10 @@ class FolderSource:
         self._timing = timing or Timing()
         self.watched = not once
         self.waits_for = ""
+        self.lag = None
         self._unread: dict[str, str] = {}
 
-    def batches(self, known: Mapping[str, Position]) -> AsyncGenerator[Batch, None]:
+    def batches(self, known: Mapping[str, Stream]) -> AsyncGenerator[Batch, None]:
         """Yield the rows of all files from where each was left.
 
         Raises:
@@ -77,9 +68,9 @@ class FolderSource:
                 reads it is not installed.
 
         """
-        return iterate_in_thread(lambda channel: self._watch(dict(known), channel))
+        return iterate_in_thread(lambda channel: self._watch(dict(known), channel), known)
 
-    def column_problems(self, known: Mapping[str, Position]) -> list[str]:
+    def column_problems(self, known: Mapping[str, Stream]) -> list[str]:
         """Return what is wrong with the columns of the files that are in the folder now.
 
         Raises:
@@ -87,24 +78,25 @@ class FolderSource:
 
         """
         paths = sorted(path for path in self._paths() if not is_temporary(Path(path).name))
-        return problems_of(paths, known, self._rules, self._layout)
+        return problems_of(paths, FileContent, known, self._rules, self._layout)
 
-    def _watch(self, known: dict[str, Position], channel: BatchChannel) -> None:
+    def _watch(self, known: dict[str, Stream], channel: BatchChannel) -> None:
         if problems := self.column_problems(known):
             raise SourceError(list_mistakes(problems) if len(problems) > 1 else problems[0])
         scan = FolderScan(self._timing.stable_seconds)
-        self._read_complete(scan, known, channel)
+        reader = RejectingReader(self._rules, self._layout, known, self._paths, FileContent)
+        self._read_complete(scan, reader, channel)
         if self._once:
             if scan.pending:
                 channel.wait(self._timing.stable_seconds)
-                self._read_complete(scan, known, channel)
+                self._read_complete(scan, reader, channel)
             return
         while True:
             channel.wait(self._timing.poll_seconds)
-            self._read_complete(scan, known, channel)
+            self._read_complete(scan, reader, channel)
 
     def _read_complete(
-        self, scan: FolderScan, known: dict[str, Position], channel: BatchChannel
+        self, scan: FolderScan, reader: RejectingReader, channel: BatchChannel
     ) -> None:
         entries = _entries(self._path)
         complete = scan.look(entries, time.monotonic(), time.time())
@@ -115,47 +107,15 @@ class FolderSource:
             path = str(Path(self._path) / name)
             try:
                 with FileContent(path) as content:
-                    if why := self._read_file(content, known, channel):
+                    if why := reader.read(content, channel):
                         self._unread[name] = why
             except SourceError as error:
                 if Path(path).exists():
                     reason = "changed" if isinstance(error, ChangedError) else "unreadable"
-                    self._unread[name] = _WHY_UNREAD[reason]
+                    self._unread[name] = WHY_UNREAD[reason]
                     row = RejectedRow(printable_path(path), 1, reason, str(error), b"")
                     channel.put(Batch((), (row,)))
         self.waits_for = describe_unread(scan.incomplete(time.monotonic()), self._unread)
-
-    def _read_file(
-        self, content: FileContent, known: dict[str, Position], channel: BatchChannel
-    ) -> str:
-        """Read one file, unless it is done; mark it as done. Return why it cannot be read, or "".
-
-        What the settings or the installation may have caused is not done: it would be the same for
-        all files, and nobody would be written to once it is mended.
-        """
-        start = known.get(content.fingerprint)
-        if start is not None and start.done:
-            return ""
-        if start is None and (replaced := put_replaced(content, known, self._paths, channel)):
-            known[replaced.fingerprint] = replaced
-        end = Position(content.name, content.fingerprint, offset=0, line=0, done=True)
-        try:
-            read_content(content, start, self._rules, self._layout, channel)
-        except ColumnsError as error:
-            detail = f"{error.detail}. Then restart, or write the file again: it is not done"
-            row = RejectedRow(content.name, error.line, "header", detail, error.raw)
-            channel.put(Batch((), (row,)))
-            return _WHY_UNREAD["header"]
-        except MissingPackageError as error:
-            detail = f"{error.detail}. Then restart: the file is not done"
-            row = RejectedRow(content.name, 1, "format", detail, b"")
-            channel.put(Batch((), (row,)))
-            return _WHY_UNREAD["package"]
-        except UnreadableFormatError as error:
-            row = RejectedRow(content.name, 1, "format", error.detail, b"")
-            channel.put(Batch((), (row,), position=end))
-        known[content.fingerprint] = end
-        return ""
 
     def _paths(self) -> list[str]:
         return [str(Path(self._path) / name) for name in _entries(self._path)]

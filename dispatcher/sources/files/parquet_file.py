@@ -89,7 +89,21 @@ class ParquetTable:
             return list(column.cast(pa.string()).to_pylist())
         if types.is_string(kind) or types.is_large_string(kind):
             column = column.cast(pa.large_binary())  # text that is not UTF-8 costs its row only
-        return [_bytes_text(value) for value in column.to_pylist()]
+        try:
+            return [_bytes_text(value) for value in column.to_pylist()]
+        except ValueError:
+            return [_cell(scalar) for scalar in column]
+
+
+def _cell(scalar: Any) -> Any:
+    """Return a value alone, or what Arrow writes for a date that is out of range.
+
+    Lists and structures may have times that Python cannot hold, such as nanoseconds.
+    """
+    try:
+        return _bytes_text(scalar.as_py())
+    except ValueError:
+        return "<value out of range>"
 
 
 def _float_text(value: float | None, text: str | None, digits_lost: int) -> str | None:

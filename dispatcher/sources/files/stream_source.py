@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack
 
-from dispatcher.ports import Batch, Position
+from dispatcher.ports import Batch, Stream
 from dispatcher.sources.batching import read_content
 from dispatcher.sources.files.byte_source import PipeContent, source_errors
 from dispatcher.sources.options import Layout, RowRules
@@ -12,7 +12,7 @@ from dispatcher.sources.thread_bridge import BatchChannel, iterate_in_thread
 
 
 class StreamSource:
-    """Reads a stream, compressed or not. It has no position: duplicates are found by key alone.
+    """Reads a stream, compressed or not. Duplicates are found by key alone: it has no place.
 
     ``path`` is "-" for ``descriptor`` (standard input is 0), else a named pipe or a device.
     Rows of a slow stream are yielded after about 0.2 seconds at most.
@@ -27,16 +27,16 @@ class StreamSource:
         self._descriptor = descriptor
         self.watched = False
         self.waits_for = ""
+        self.lag = None
 
-    def batches(self, known: Mapping[str, Position]) -> AsyncGenerator[Batch, None]:
-        """Yield the rows as they arrive; ``known`` is not used.
+    def batches(self, known: Mapping[str, Stream]) -> AsyncGenerator[Batch, None]:
+        """Yield the rows as they arrive; the ledger has no place of a stream that is read once.
 
         Raises:
             SourceError: the stream cannot be read, or its header lacks a column.
 
         """
-        del known
-        return iterate_in_thread(self._read)
+        return iterate_in_thread(self._read, known)
 
     def _read(self, channel: BatchChannel) -> None:
         descriptor = self._descriptor

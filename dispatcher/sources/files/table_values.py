@@ -57,4 +57,6 @@ def json_line(row: dict[str, object]) -> bytes:
 
 def _default(value: object) -> object:
     """Return a value that JSON has no type for as text."""
-    return value.decode() if isinstance(value, bytes) else str(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode()
+    return str(value)

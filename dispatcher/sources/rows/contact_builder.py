@@ -100,6 +100,10 @@ class ContactBuilder:
             }
         )
 
+    def resolved(self, names: tuple[str, ...]) -> ResolvedColumns:
+        """Return the columns of objects that have these names, as in the file."""
+        return self._resolved.get(names) or self._resolve(names)
+
     def _resolve(self, names: tuple[str, ...]) -> ResolvedColumns:
         resolved = self.columns.resolve(names)
         if len(self._resolved) >= _MOST_RESOLVED:

@@ -38,7 +38,7 @@ class JsonRows:
             if not line.strip():
                 continue
             try:
-                contact = build(_row(line, is_used))
+                contact = build(parse_object(line, is_used))
             except InvalidRowError as error:
                 yield self._rejected(error, line, reader)
             else:
@@ -53,7 +53,13 @@ class JsonRows:
         return RejectedRow(self._file, line, error.reason, error.detail, raw)
 
 
-def _row(line: bytes, is_used: IsUsed) -> dict[str, str]:
+def parse_object(line: bytes, is_used: IsUsed) -> dict[str, str]:
+    """Return the cells of a JSON object as texts.
+
+    Raises:
+        InvalidRowError: it is not an object, or is not valid.
+
+    """
     if isinstance(line, LongLine):
         raise InvalidRowError("too_long", f"a row of more than {LINE_LIMIT} bytes")
     try:

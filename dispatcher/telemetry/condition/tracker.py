@@ -26,6 +26,7 @@ from dispatcher.domain.events import (
     RetryLoop,
     RowsRead,
     Settled,
+    SinkLagged,
     SuppressionListKept,
 )
 from dispatcher.domain.status import RetryReason, Status
@@ -33,6 +34,7 @@ from dispatcher.ports import EventSink
 from dispatcher.telemetry.condition.halts import HaltTimes
 from dispatcher.telemetry.condition.platform_tracker import CAMPAIGN_HALTS, PlatformTracker
 from dispatcher.telemetry.condition.row_window import RowWindow
+from dispatcher.telemetry.condition.sink_times import SinkTimes
 from dispatcher.telemetry.condition.standstill import StandstillClock
 from dispatcher.telemetry.condition.windows import RollingSums
 from dispatcher.telemetry.fanout import HandlerSink
@@ -105,6 +107,7 @@ class ConditionTracker(HandlerSink):
         self._pressed: dict[str, _Pressed] = {}
         self._unshared: dict[str, float] = {}
         self._disk: deque[tuple[float, LedgerState]] = deque()
+        self._sinks = SinkTimes(monotonic)
         self._rows = RowWindow(TEN_MINUTES)
         self._still = StandstillClock(self._started)
         self.handlers = {
@@ -115,6 +118,7 @@ class ConditionTracker(HandlerSink):
             RetryLoop: self._loop,
             SuppressionListKept: self._list,
             MetricsDropped: self._drop,
+            SinkLagged: self._sinks.add,
             Halted: self._halt,
             Resumed: self._resume,
             Gauges: self._judge,
@@ -206,6 +210,7 @@ class ConditionTracker(HandlerSink):
             loop_lag=gauges.loop_lag,
             dropped=five["dropped"],
             dropped_detail=self._words["dropped"],
+            failing_sinks=self._sinks.failing(),
         )
         moves = moved or not work_due(facts)
         still = self._still.take(now, self._epoch(), self._platform.last_answer, moves=moves)

@@ -52,6 +52,9 @@ values), ``suppression.kept_last`` (error: the list is damaged), ``suppression.m
 At the start, ``run.doubts_elsewhere`` (warning) names a campaign that is not part of the run, and
 how many contacts in doubt it has: they hold up the contacts of the same people.
 ``campaign.tag_shared`` (warning) names campaigns of the ledger whose names are one tag value.
+A sink logs ``sink.failed`` (warning: why it takes nothing), ``sink.back`` (info),
+``sink.unfinished`` (warning: the run ended, and so many rows or notices had not gone out) and
+``sink.dropped`` (warning: too many notices waited).
 ``control.socket_moved`` (warning) says where the control socket is, and why, if none can be made
 beside the ledger.
 

@@ -31,6 +31,8 @@ COUNTS: Mapping[str, tuple[str, ...]] = {
     "contacts.rejected_rows": (),
     "source.rows": (),
     "source.irregularities": ("kind",),
+    "intake.posts": ("status",),
+    "intake.rows": (),
     "contacts.settled": ("status", "reason"),
     "scope_errors": ("source",),
     "closed_session_conflicts": ("step", "status"),
@@ -68,6 +70,8 @@ GAUGES: Mapping[str, tuple[str, ...]] = {
     "contacts.current": ("state", "reason"),
     "source.age": (),
     "source.ended": (),
+    "source.lag": (),
+    "lineage.sink_lag": ("sink",),
     "requests.per_contact": (),
     "ledger.size": (),
     "ledger.disk_free": (),
@@ -183,6 +187,7 @@ def _zeros() -> Iterator[Key]:
     for status, reasons in OUTCOMES.items():
         yield from product(("contacts.settled",), (status,), reasons)
     yield from product(("source.irregularities",), Irregularity)
+    yield from product(("intake.posts",), ("202", "429", "503"))
     yield from product(("scope_errors",), ScopeSource)
     yield from (("closed_session_conflicts", *refusal) for refusal in _REFUSALS)
     yield from product(("retry_loops",), _SENDS)

@@ -51,6 +51,8 @@ def _of_source(source: SourceState) -> Iterator[tuple[Key, float]]:
     yield ("source.ended",), int(source.ended)
     if source.age is not None:
         yield ("source.age",), round(source.age, 3)
+    if source.lag is not None:
+        yield ("source.lag",), source.lag
 
 
 def _of_ledger(ledger: LedgerState) -> Iterator[tuple[Key, float]]:

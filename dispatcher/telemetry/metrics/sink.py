@@ -14,11 +14,13 @@ from dispatcher.domain.events import (
     Gauges,
     Halted,
     InDoubt,
+    PostAnswered,
     Resumed,
     RetryLoop,
     RowsRead,
     ScopeError,
     Settled,
+    SinkLagged,
     StateAged,
     SuppressionListKept,
     Throttled,
@@ -93,6 +95,7 @@ class StatsdSink(HandlerSink):
         count = self._client.count
         return {
             RowsRead: self._rows_read,
+            PostAnswered: self._post_answered,
             Answered: self._answered,
             StateAged: lambda e: self._client.distribution(("state.age",), e.seconds * MS),
             Settled: self._settled,
@@ -109,6 +112,7 @@ class StatsdSink(HandlerSink):
             TokenRequested: self._token_requested,
             Halted: self._halted,
             Resumed: self._resumed,
+            SinkLagged: lambda e: self._client.gauge(("lineage.sink_lag", e.sink), e.rows),
             SuppressionListKept: self._set_list_kept,
             ConditionJudged: self._condition,
         }
@@ -120,6 +124,10 @@ class StatsdSink(HandlerSink):
         self._client.count(("contacts.rejected_rows",), event.rejected)
         for kind, number in event.irregularities.items():
             self._client.count(("source.irregularities", kind), number)
+
+    def _post_answered(self, event: PostAnswered) -> None:
+        self._client.count(("intake.posts", event.status))
+        self._client.count(("intake.rows",), event.rows)
 
     def _answered(self, event: Answered) -> None:
         self._ratio.requests += 1

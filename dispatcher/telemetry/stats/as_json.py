@@ -23,6 +23,7 @@ def as_json(snapshot: Snapshot) -> dict[str, object]:
             "rejected": snapshot.rejected_rows,
             "filtered": snapshot.filtered,
         },
+        "posts": {"rows": snapshot.posted_rows, "answers": _plain(snapshot.posts)},
         "irregularities": _plain(snapshot.irregularities),
         "settled": _nested(snapshot.settled),
         "requests": _nested(snapshot.requests),

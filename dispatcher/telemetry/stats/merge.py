@@ -72,12 +72,14 @@ def _source(sources: Sequence[SourceState]) -> SourceState | None:
     """Return all sources as one: it ends with the last one, and its last row is the newest."""
     if not sources:
         return None
+    lags = [source.lag for source in sources if source.lag is not None]
     return SourceState(
         age=min((source.age for source in sources if source.age is not None), default=None),
         rows=sum(source.rows for source in sources),
         ended=all(source.ended for source in sources),
         watched=any(source.watched for source in sources),
         waits_for="; ".join(source.waits_for for source in sources if source.waits_for),
+        lag=sum(lags) if lags else None,
     )
 
 

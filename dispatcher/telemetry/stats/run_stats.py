@@ -14,6 +14,7 @@ from dispatcher.domain.events import (
     Gauges,
     Halted,
     InDoubt,
+    PostAnswered,
     Resumed,
     RetryLoop,
     RowsRead,
@@ -54,7 +55,9 @@ class Counts:
     """Counts of one campaign in this run alone; the ledger has those of all runs.
 
     ``rows`` = ``admitted`` + ``duplicates`` + ``rejected_rows`` + ``filtered``. ``requests_saved``
-    is what sends without a state check have saved, less what their refusals have cost.
+    is what sends without a state check have saved, less what their refusals have cost. ``posts``
+    counts posts of contacts by the status of their answers, ``posted_rows`` the rows of those that
+    were accepted, repeats too.
     """
 
     rows: int = 0
@@ -63,6 +66,8 @@ class Counts:
     rejected_rows: int = 0
     filtered: int = 0
     irregularities: Counter[Irregularity] = field(default_factory=Counter)
+    posts: Counter[str] = field(default_factory=Counter)
+    posted_rows: int = 0
     settled: Counter[tuple[Status, Reason]] = field(default_factory=Counter)
     requests: Counter[tuple[Step, str]] = field(default_factory=Counter)
     scope_errors: Counter[ScopeSource] = field(default_factory=Counter)
@@ -154,6 +159,7 @@ class RunStats(HandlerSink):
         counts = self._counts
         return {
             RowsRead: self._rows_read,
+            PostAnswered: self._post_answered,
             Answered: self._answered,
             Settled: self._settle,
             ScopeError: self._scope_error,
@@ -176,6 +182,10 @@ class RunStats(HandlerSink):
         self._counts.rejected_rows += event.rejected
         self._counts.filtered += event.filtered
         self._counts.irregularities.update(event.irregularities)
+
+    def _post_answered(self, event: PostAnswered) -> None:
+        self._counts.posts[event.status] += 1
+        self._counts.posted_rows += event.rows
 
     def _answered(self, event: Answered) -> None:
         self._counts.requests[event.step, event.status] += 1

@@ -52,7 +52,7 @@ class TracedLedger:
     def __init__(self, ledger: Ledger, traces: TracedContacts) -> None:
         self._ledger = ledger
         self._traces = traces
-        self.positions = ledger.positions
+        self.streams = ledger.streams
         self.admit = ledger.admit
         self.claim = ledger.claim
         self.claim_early = ledger.claim_early

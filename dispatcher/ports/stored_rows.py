@@ -1,4 +1,4 @@
-"""Rows that readers of the ledger return. Times are in seconds since the epoch."""
+"""Rows that a store returns in pages. Times are in seconds since the epoch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

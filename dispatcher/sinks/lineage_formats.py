@@ -7,21 +7,21 @@ docs/lineage.md describes. A new column may be added at the end.
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
-from itertools import islice
 from typing import Any, BinaryIO, Literal
 
 from dispatcher.domain.errors import DispatcherError, ExitCode
-from dispatcher.ledgers.read.rows import LineageRow
+from dispatcher.ports.questions import BEGINNING, Page
+from dispatcher.ports.stored_rows import LineageRow
 
 ExportFormat = Literal["csv", "jsonl", "parquet"]
 FORMATS: tuple[ExportFormat, ...] = ("csv", "jsonl", "parquet")
 
 BLOCK_ROWS = 5000
-"""Rows that are in memory at a time."""
+"""Rows that are written at a time; a page may exceed it."""
 
 TIMES = ("state_at", "sent_at", "settled_at", "verified_at")
 NUMBERS = ("attempts", "sends")
@@ -40,9 +40,9 @@ class FormatError(DispatcherError):
 
 @dataclass(slots=True)
 class Written:
-    """Result of an export; ``cursor`` is the id of the last row, where the next one begins."""
+    """Result of an export; ``cursor`` is after the last row, where the next one begins."""
 
-    cursor: int
+    cursor: str
     rows: int = 0
 
 
@@ -60,24 +60,37 @@ def check_format(format_: ExportFormat) -> None:
         )
 
 
-def write(format_: ExportFormat, rows: Iterable[LineageRow], out: BinaryIO, since: int) -> Written:
-    """Write ``rows`` to ``out``, one block at a time; return their number and the last id."""
-    written = Written(since)
+def write(format_: ExportFormat, pages: Iterable[Page[LineageRow]], out: BinaryIO) -> Written:
+    """Write the rows of ``pages`` to ``out``, one block at a time.
+
+    Return their number, and the cursor of the last page.
+    """
+    written = Written(BEGINNING)
     writers: dict[ExportFormat, Callable[[Iterator[list[LineageRow]], BinaryIO], None]] = {
         "csv": _write_csv,
         "jsonl": _write_jsonl,
         "parquet": _write_parquet,
     }
-    writers[format_](_blocks(rows, written), out)
+    writers[format_](_blocks(pages, written), out)
     return written
 
 
-def _blocks(rows: Iterable[LineageRow], written: Written) -> Iterator[list[LineageRow]]:
-    source = iter(rows)
-    while block := list(islice(source, BLOCK_ROWS)):
+def write_rows(format_: ExportFormat, rows: Sequence[LineageRow], out: BinaryIO) -> None:
+    """Write ``rows`` to ``out``."""
+    write(format_, [Page(rows, BEGINNING, more=False)], out)
+
+
+def _blocks(pages: Iterable[Page[LineageRow]], written: Written) -> Iterator[list[LineageRow]]:
+    block: list[LineageRow] = []
+    for page in pages:
+        block += page.rows
+        written.rows += len(page.rows)
+        written.cursor = page.cursor
+        if len(block) >= BLOCK_ROWS:
+            yield block
+            block = []
+    if block:
         yield block
-        written.rows += len(block)
-        written.cursor = block[-1].id
 
 
 def _write_csv(blocks: Iterator[list[LineageRow]], out: BinaryIO) -> None:
@@ -104,7 +117,7 @@ def _write_parquet(blocks: Iterator[list[LineageRow]], out: BinaryIO) -> None:
     schema = pa.schema([(name, _arrow_type(pa, name)) for name in COLUMNS])
     with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
         for block in blocks:
-            columns = [[_value(name, row) for row in block] for name in COLUMNS]
+            columns = [[column_value(name, row) for row in block] for name in COLUMNS]
             arrays = [
                 pa.array(column, type=field.type)
                 for column, field in zip(columns, schema, strict=True)
@@ -118,8 +131,8 @@ def _arrow_type(pa: Any, name: str) -> Any:
     return pa.int64() if name in NUMBERS else pa.string()
 
 
-def _value(name: str, row: LineageRow) -> Any:
-    """Return a column's value for Parquet: a time is a datetime, attributes are a JSON text."""
+def column_value(name: str, row: LineageRow) -> Any:
+    """Return a column's value: a time is a datetime in UTC, attributes are a JSON text."""
     value = getattr(row, name)
     if name == "attributes":
         return json.dumps(dict(value), ensure_ascii=False, separators=(",", ":"))
@@ -130,7 +143,7 @@ def _value(name: str, row: LineageRow) -> Any:
 
 def _cell(name: str, row: LineageRow) -> Any:
     """Return a column's value for CSV: times are ISO 8601, all of one length."""
-    value = _value(name, row)
+    value = column_value(name, row)
     return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value
 
 

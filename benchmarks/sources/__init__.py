@@ -1,0 +1,1 @@
+"""Every source against its real server: resuming, memory, speed, absence, bad rows."""

@@ -1,0 +1,123 @@
+"""Connects the HTTP intake with the campaigns whose contacts are posted."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from http import HTTPStatus
+from pathlib import Path
+
+import structlog
+from pydantic import SecretStr
+
+from dispatcher.app.campaigns import OpenCampaign
+from dispatcher.credentials.file import read_secret
+from dispatcher.domain.events import PostAnswered
+from dispatcher.engine.campaign_run import CampaignRun
+from dispatcher.http_server.posts import PostTarget, serve_posts
+from dispatcher.ports import CredentialsError, PostRefusal, PostRefusedError
+from dispatcher.settings import HttpSourceSettings
+from dispatcher.sources.intake.http_source import HttpSource
+
+TOKEN_SECONDS = 5.0
+"""How long a token that was read from a file is used before the file is read again."""
+_PAUSED_SECONDS = 60
+_BACKLOG_SECONDS = 30
+
+
+async def serve_intake(
+    stack: AsyncExitStack,
+    opened: Sequence[OpenCampaign],
+    runs: Sequence[CampaignRun],
+    environment: Mapping[str, SecretStr],
+) -> None:
+    """Accept posts for all campaigns with ``kind = "http"``, until the stack is closed.
+
+    Campaigns with the same host and port share a server.
+
+    Raises:
+        PostAddressError: an address cannot be listened on.
+        CredentialsError: the file of a token cannot be read.
+
+    """
+    servers: dict[tuple[str, int], dict[str, PostTarget]] = defaultdict(dict)
+    sources = []
+    for campaign, run in zip(opened, runs, strict=True):
+        if isinstance(campaign.source, HttpSource) and campaign.source.watched:
+            http = campaign.settings.source.posts
+            target = _target(campaign, campaign.source, run, token_reader(http, environment))
+            servers[http.host, http.port][run.name] = target
+            sources.append(campaign.source)
+    for (host, port), targets in servers.items():
+        url = await serve_posts(stack, host, port, targets)
+        for name in targets:
+            structlog.get_logger(campaign=name).info("intake.listening", url=url)
+    for source in sources:
+        stack.callback(source.close)
+
+
+def token_reader(
+    http: HttpSourceSettings, environment: Mapping[str, SecretStr]
+) -> Callable[[], str]:
+    """Return what returns the token that clients must have; empty if they need none.
+
+    Raises:
+        CredentialsError: the file of the token cannot be read.
+
+    """
+    if http.token_file:
+        return _TokenFile(Path(http.token_file)).token
+    secret = environment.get(http.token_variable) if http.token_variable else None
+    token = "" if secret is None else secret.get_secret_value().strip()
+    return lambda: token
+
+
+class _TokenFile:
+    """A token in a file that may be replaced. While it cannot be read, the last one counts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._token = self._read()
+        self._read_at = time.monotonic()
+
+    def token(self) -> str:
+        now = time.monotonic()
+        if now - self._read_at >= TOKEN_SECONDS:
+            self._read_at = now
+            try:
+                self._token = self._read()
+            except CredentialsError as error:
+                structlog.get_logger().warning("intake.token_kept", detail=str(error))
+        return self._token
+
+    def _read(self) -> str:
+        return read_secret(self._path, "source.http.token_file")
+
+
+def _target(
+    opened: OpenCampaign, source: HttpSource, run: CampaignRun, token: Callable[[], str]
+) -> PostTarget:
+    http, events = opened.settings.source.posts, opened.events
+
+    def check() -> None:
+        check_room(run, http.most_waiting)
+
+    def answered(status: HTTPStatus, rows: int) -> None:
+        events.emit(PostAnswered(str(status.value), rows))
+
+    return PostTarget(source.accept, check, token, answered, http.most_bytes)
+
+
+def check_room(run: CampaignRun, most_waiting: int) -> None:
+    """Do nothing if a campaign takes contacts now.
+
+    Raises:
+        PostRefusedError: it is paused, or more than ``most_waiting`` of its contacts wait.
+
+    """
+    if run.paused_at is not None:
+        detail = "the campaign is paused by its operator"
+        raise PostRefusedError(PostRefusal.PAUSED, detail, _PAUSED_SECONDS)
+    if run.intake.backlog > most_waiting:
+        detail = f"{run.intake.backlog:,} contacts wait (source.http.most_waiting)"
+        raise PostRefusedError(PostRefusal.BACKLOG, detail, _BACKLOG_SECONDS)

@@ -1,0 +1,1 @@
+"""Clients of servers that sources and sinks share: how they are opened."""

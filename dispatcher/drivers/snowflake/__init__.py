@@ -1,0 +1,1 @@
+"""Sessions of Snowflake, which a source and a sink share."""

@@ -1,0 +1,1 @@
+"""Contacts that clients post over HTTP."""
