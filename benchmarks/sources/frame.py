@@ -17,9 +17,12 @@ from benchmarks.sources.kind import Breakable, Kind, Served, bad_rows
 from tests.support.forked_process import ROOT, clean_environment
 
 KINDS: Mapping[str, Kind] = {
-    "files": files.file,
+    "files": files.plain,
+    "parquet": files.parquet,
     "objects": objects.plain,
     "objects-gz": objects.compressed,
+    "objects-parquet": objects.parquet,
+    "objects-http": objects.web,
     "sql": sql.table,
     "snowflake": snowflake.by_key,
     "snowflake-result": snowflake.result,

@@ -1,6 +1,5 @@
-"""A CSV file as an object of S3, plain and compressed."""
+"""A file as an object of S3, or of an HTTP server: CSV, plain and compressed, and Parquet."""
 
-import gzip
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -8,9 +7,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.sources.breakable_port import BreakablePort
-from benchmarks.sources.files import write_csv
+from benchmarks.sources.files import write_file
 from benchmarks.sources.kind import Kind
-from tests.support.servers.s3 import IDENTITY, REGION, Bucket, s3
+from tests.support.servers.s3 import IDENTITY, REGION, Bucket, PublicBucket, s3
 
 
 class Objects:
@@ -24,10 +23,9 @@ class Objects:
 
     def fill(self, rows: int) -> None:
         """Write the object."""
-        path = self._folder / "object.csv"
-        write_csv(path, rows)
-        data = path.read_bytes()
-        self._bucket.put(self._name, gzip.compress(data, 1) if ".gz" in self._name else data)
+        path = self._folder / self._name
+        write_file(path, rows)
+        self._bucket.put(self._name, path.read_bytes())
 
     def settings(self, *, breakable: bool) -> Mapping[str, object]:
         """Return the address and where the server is."""
@@ -41,11 +39,32 @@ class Objects:
         }
 
 
+class WebObject(Objects):
+    """The same object, read by its address on an HTTP server."""
+
+    def settings(self, *, breakable: bool) -> Mapping[str, object]:
+        """Return the address."""
+        url = self.breakable.url if breakable else self._bucket.url
+        return {
+            "source.kind": "objects",
+            "source.path": f"{url}/{self._bucket.name}/{self._name}",
+            "source.objects.allow_http": "true",
+        }
+
+
 @contextmanager
 def _objects(folder: Path, *, name: str) -> Iterator[Objects]:
     with s3() as server:
         yield Objects(server.bucket(), folder, name)
 
 
+@contextmanager
+def web(folder: Path) -> Iterator[WebObject]:
+    """Yield an object of an HTTP server."""
+    with s3() as server:
+        yield WebObject(server.bucket(PublicBucket), folder, "contacts.csv")
+
+
 plain: Kind = partial(_objects, name="contacts.csv")
 compressed: Kind = partial(_objects, name="contacts.csv.gz")
+parquet: Kind = partial(_objects, name="contacts.parquet")

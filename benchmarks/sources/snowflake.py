@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.sources.breakable_port import BreakablePort
-from benchmarks.sources.files import write_csv
+from benchmarks.sources.files import write_file
 from benchmarks.sources.kind import COLUMNS, Kind
 from tests.support.servers.snowflake import PASSPHRASE, SnowflakeDatabase, snowflake
 
@@ -24,7 +24,7 @@ class Table:
     def fill(self, rows: int) -> None:
         """Create the table and load it from a file."""
         path = self._folder / "rows.csv"
-        write_csv(path, rows)
+        write_file(path, rows)
         columns = ", ".join(
             f"{name} {'INTEGER' if name == 'id' else 'VARCHAR'}" for name in COLUMNS
         )
