@@ -123,7 +123,7 @@ async def test_a_result_is_the_same_although_the_table_has_changed(database):
     (whole,) = await drained(make_source(query))
     query_id = json.loads(whole.stream.at)[0]
     source = SnowflakeRows(query, make_source(query)._away)
-    row = source.rows(source.result(query_id).get_result_batches()[0])[0]
+    row = source.table(source.result(query_id).get_result_batches()[0]).to_pylist()[0]
     source.close()
     from dispatcher.sources.snowflake import result_source  # noqa: PLC0415 - only here
 

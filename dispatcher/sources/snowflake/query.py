@@ -105,7 +105,8 @@ class SnowflakeRows:
 
         def read() -> list[dict[str, Any]]:
             cursor = self._session.execute(statement, *values)
-            return [row for part in cursor.get_result_batches() for row in self.rows(part)]
+            parts = (part for part in cursor.get_result_batches() if part.rowcount)
+            return [row for part in parts for row in self.table(part).to_pylist()]
 
         return self.call(read)
 
@@ -129,18 +130,14 @@ class SnowflakeRows:
                 f"({error})"
             ) from None
 
-    def rows(self, part: Any) -> list[dict[str, Any]]:
-        """Return the rows of one part of a result, which is downloaded as a whole.
+    def table(self, part: Any) -> Any:
+        """Return one part of a result that has rows, downloaded as a whole, as an Arrow table.
 
         Raises:
             SnowflakeError: the download failed.
 
         """
-        if not part.rowcount:  # the connector would need pandas to return no row
-            return []
-        table = self._session.call(lambda: part.to_arrow(force_microsecond_precision=True))
-        found: list[dict[str, Any]] = table.to_pylist()
-        return found
+        return self._session.call(lambda: part.to_arrow(force_microsecond_precision=True))
 
     def call(self, work: Callable[[], T]) -> T:
         """Return what some work with the session returns; wait while Snowflake is away.

@@ -114,24 +114,24 @@ class _Reading:
         query_id = self._place.query_id or cursor.sfqid
         self._place = ResultPlace(query_id, self._place.rows, self._place.digest)
         total = cursor.rowcount or 0
-        for rows in self._parts(cursor.get_result_batches()):
-            for start in range(0, len(rows), BATCH_ROWS):
-                part = rows[start : start + BATCH_ROWS]
-                self._send(part, done=self._place.rows + len(part) >= total)
+        for table in self._tables(cursor.get_result_batches()):
+            for start in range(0, table.num_rows, BATCH_ROWS):
+                rows = table.slice(start, BATCH_ROWS).to_pylist()
+                self._send(rows, done=self._place.rows + len(rows) >= total)
         if not total:
             stream = self._stream(done=True)
             self._channel.put(Batch((), stream=stream, empty_file=self._found.name))
 
-    def _parts(self, parts: Sequence[Any]) -> Iterator[Sequence[Mapping[str, object]]]:
-        """Yield the rows after the place; parts before it are not downloaded."""
+    def _tables(self, parts: Sequence[Any]) -> Iterator[Any]:
+        """Yield Arrow tables of the rows after the place; parts before it are not downloaded."""
         before, place = 0, self._place
         for part in parts:
             after = before + part.rowcount
             if part.rowcount and after >= place.rows:
-                rows = self._found.rows(part)
-                if place.rows > before:
-                    self._check_order(rows[place.rows - before - 1])
-                yield rows[max(0, place.rows - before) :]
+                table, known = self._found.table(part), max(0, place.rows - before)
+                if known:
+                    self._check_order(table.slice(known - 1, 1).to_pylist()[0])
+                yield table.slice(known)
             before = after
 
     def _check_order(self, row: Mapping[str, object]) -> None:
