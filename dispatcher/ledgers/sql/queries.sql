@@ -538,6 +538,3 @@ UPDATE sink SET cursor = ?, sending_to = NULL WHERE name = ? AND part = ?
 SELECT * FROM lineage_row
 WHERE verified_at IS NOT NULL AND (verified_at, id) > (?, ?)
 ORDER BY verified_at, id LIMIT ?
-
--- name: newest_lineage
-SELECT MAX(id) FROM lineage
