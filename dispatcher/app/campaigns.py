@@ -41,17 +41,22 @@ class OpenCampaign:
     tracing: CampaignTracing | None = None
 
 
-async def open_campaigns(
-    settings: Settings, telemetry: RunTelemetry, stack: AsyncExitStack,
-    on_too_many: Callable[[CampaignSettings], None], *, once: bool, adopt: bool = False,
-) -> list[OpenCampaign]:  # fmt: skip
-    """Open every campaign, and take up the contacts that an ended run left unfinished.
+@dataclass(frozen=True, slots=True)
+class OpenStore:
+    """The store of a run, and the settings and the source of each campaign."""
 
-    ``on_too_many`` is called with a campaign of which too large a share of contacts failed.
-    ``adopt`` accepts a ledger that is a copy.
+    store: Store
+    views: Sequence[Settings]
+    sources: Sequence[Source]
+
+
+async def open_run_store(
+    settings: Settings, stack: AsyncExitStack, *, once: bool, adopt: bool = False
+) -> OpenStore:
+    """Make the sources of a run, and open its store; ``adopt`` accepts a ledger that is a copy.
 
     Raises:
-        SourceError: a source cannot be read.
+        SourceError: a source cannot be read; then no ledger is made.
         CopiedLedgerError: the ledger is a copy, and ``adopt`` is False.
         LedgerError: the ledger cannot be used.
 
@@ -61,10 +66,29 @@ async def open_campaigns(
     store = await open_store(settings, adopt=adopt)
     stack.push_async_callback(store.close)
     _log_ledger(store, settings)
+    return OpenStore(store, views, sources)
+
+
+async def open_campaigns(
+    run_store: OpenStore,
+    telemetry: RunTelemetry,
+    stack: AsyncExitStack,
+    on_too_many: Callable[[CampaignSettings], None],
+) -> list[OpenCampaign]:
+    """Open every campaign, and take up the contacts that an ended run left unfinished.
+
+    ``on_too_many`` is called with a campaign of which too large a share of contacts failed.
+
+    Raises:
+        SourceError: a suppression list cannot be read.
+        LedgerError: the ledger has failed.
+
+    """
+    store, views = run_store.store, run_store.views
     ledgers = {view.campaign: await store.campaign(view.campaign) for view in views}
     taken_up = await store.take_up()
     opened = []
-    for view, source in zip(views, sources, strict=True):
+    for view, source in zip(views, run_store.sources, strict=True):
         events, ledger = telemetry.sink(view.campaign), ledgers[view.campaign]
         recovered = taken_up[view.campaign]
         structlog.get_logger(campaign=view.campaign).info(

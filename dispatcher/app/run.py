@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import signal
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from typing import BinaryIO, Protocol, Self
@@ -11,12 +11,19 @@ from typing import BinaryIO, Protocol, Self
 import structlog
 import uvloop
 
-from dispatcher.app.campaigns import make_campaign_runs, open_campaigns
+from dispatcher.app.campaigns import (
+    OpenCampaign,
+    OpenStore,
+    make_campaign_runs,
+    open_campaigns,
+    open_run_store,
+)
 from dispatcher.app.control.commands import CommandHandler
 from dispatcher.app.control.server import serve_commands
 from dispatcher.app.http_intake import serve_intake
 from dispatcher.app.loop_lag import LoopLag
 from dispatcher.app.oauth_clients import open_pool, preflight
+from dispatcher.app.run_end import ended, raised, with_counts
 from dispatcher.app.sinks import start_sinks
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
 from dispatcher.app.webhooks import Webhooks
@@ -30,7 +37,8 @@ from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.run_options import PipelineOptions, RunOutcome
 from dispatcher.http_server.health import serve_health
 from dispatcher.http_server.unix_socket import OFF, open_socket
-from dispatcher.ports import SOCKET_OFF, Clock, Store, Totals
+from dispatcher.ports import SOCKET_OFF, Clock, LedgerError, Store, Totals
+from dispatcher.ports.notices import Facts
 from dispatcher.settings import CampaignSettings, Settings, requests_per_minute
 from dispatcher.sinks.pump import LineagePump
 from dispatcher.sinks.webhook import Webhook
@@ -143,6 +151,7 @@ class _Run:
         self._task: asyncio.Future[RunResult] | asyncio.Future[RunOutcome] | None = None
         self._pipeline: Pipeline | None = None
         self._sinks: Mapping[str, LineagePump | Webhook] = {}
+        self._campaigns: Sequence[OpenCampaign] = ()
 
     async def run(self) -> RunResult:
         """Run; a signal before the first contact ends the run cleanly, too."""
@@ -163,45 +172,60 @@ class _Run:
         async with AsyncExitStack() as stack:
             telemetry.open(stack, self._view.stream if self._view is not None else None)
             order = self._order
-            campaigns = await open_campaigns(
-                settings, telemetry, stack, self._too_many_failed,
-                once=order.once, adopt=order.adopt,
-            )  # fmt: skip
-            await self._serve_commands(stack, campaigns[0].store)
-            pool = await open_pool(
-                settings, self._clock, stack, telemetry.shared_sink, telemetry.tracing
-            )
-            await preflight(pool.clients, self._log)
-            campaign_runs = make_campaign_runs(
-                campaigns, pool, self._clock, order.limit, order.accepted
-            )
-            pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
-            await self._serve_health(stack, pool, pipeline, campaigns[0].store)
-            self._sinks = start_sinks(
-                settings,
-                campaigns[0].store.lineage_log(),
-                stack,
-                campaigns[0].events,
-                self._webhooks.by_name,
-            )
-            await serve_intake(stack, campaigns, campaign_runs, settings.environment)
-            telemetry.begin(once=order.once)
+            run_store = await open_run_store(settings, stack, once=order.once, adopt=order.adopt)
+            await self._webhooks.start(run_store.store.notice_log(), stack)
             try:
-                outcome = await self._run_pipeline(stack, pipeline)
-            except DispatcherError:
-                telemetry.fail()
+                outcome = await self._run_campaigns(stack, run_store)
+                totals = await self._read_totals()
+            except BaseException as error:
+                await self._note_end(raised(error, self._signals), await self._known_totals())
                 raise
-            totals = {opened.campaign.name: await opened.ledger.totals() for opened in campaigns}
-            self._note_end(outcome, totals)
+            await self._note_end(ended(outcome), totals)
         return RunResult(outcome, telemetry.snapshots(), totals)
 
-    def _note_end(self, outcome: RunOutcome | None, totals: Mapping[str, Totals]) -> None:
+    async def _run_campaigns(
+        self, stack: AsyncExitStack, run_store: OpenStore
+    ) -> RunOutcome | None:
+        """Open everything else and run; return None if a second signal ended the run."""
+        settings, telemetry, order = self._settings, self._telemetry, self._order
+        store = run_store.store
+        campaigns = await open_campaigns(run_store, telemetry, stack, self._too_many_failed)
+        self._campaigns = campaigns
+        await self._serve_commands(stack, store)
+        pool = await open_pool(
+            settings, self._clock, stack, telemetry.shared_sink, telemetry.tracing
+        )
+        await preflight(pool.clients, self._log)
+        campaign_runs = make_campaign_runs(
+            campaigns, pool, self._clock, order.limit, order.accepted
+        )
+        pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
+        await self._serve_health(stack, pool, pipeline, store)
+        log, webhooks = store.lineage_log(), self._webhooks.by_name
+        self._sinks = start_sinks(settings, log, stack, campaigns[0].events, webhooks)
+        await serve_intake(stack, campaigns, campaign_runs, settings.environment)
+        telemetry.begin(once=order.once)
+        try:
+            return await self._run_pipeline(stack, pipeline)
+        except DispatcherError:
+            telemetry.fail()
+            raise
+
+    async def _read_totals(self) -> Mapping[str, Totals]:
+        return {one.campaign.name: await one.ledger.totals() for one in self._campaigns}
+
+    async def _known_totals(self) -> Mapping[str, Totals]:
+        """Return the totals of the campaigns; nothing if the ledger has failed."""
+        try:
+            return await self._read_totals()
+        except LedgerError:
+            return {}
+
+    async def _note_end(self, facts: Facts, totals: Mapping[str, Totals]) -> None:
         """Post a notice for each campaign: how its run ended, and its contacts by status."""
-        for name, total in totals.items():
-            facts: dict[str, str | int | float] = {"outcome": outcome or "stopped"}
-            for (status, _), number in total.by_status.items():
-                facts[status] = int(facts.get(status, 0)) + number
-            self._webhooks.add("ended", name, facts)
+        names = [campaign.name for campaign in self._settings.campaigns]
+        facts_of = {name: with_counts(facts, totals.get(name)) for name in names}
+        await self._webhooks.end_runs(facts_of)
 
     def _pipeline_options(self) -> PipelineOptions:
         engine = self._settings.engine

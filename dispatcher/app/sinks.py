@@ -83,27 +83,27 @@ def start_sinks(
     events: EventSink,
     webhooks: Mapping[str, Webhook],
 ) -> Mapping[str, LineagePump | Webhook]:
-    """Start the sinks of the settings, which end with ``stack``; return them by name.
+    """Start the sinks of the lineage, which end with ``stack``; return all sinks by name.
 
-    How far each is behind goes to ``events``.
+    ``webhooks`` have been started. How far each sink is behind goes to ``events``.
 
     Raises:
         SinkError: as `make_target`.
 
     """
-    pumps: dict[str, LineagePump | Webhook] = {
-        sink.name: webhooks[sink.name]
-        if isinstance(sink, WebhookSettings)
-        else _make_pump(sink, settings, log)
+    pumps = {
+        sink.name: _make_pump(sink, settings, log)
         for sink in settings.sinks
+        if not isinstance(sink, WebhookSettings)
     }
-    if pumps:
-        measuring = asyncio.ensure_future(_measure(pumps, events))
+    sinks = {sink.name: pumps.get(sink.name) or webhooks[sink.name] for sink in settings.sinks}
+    if sinks:
+        measuring = asyncio.ensure_future(_measure(sinks, events))
         stack.push_async_callback(partial(_stop, measuring))
     for pump in pumps.values():
         pump.start()
-        stack.push_async_callback(partial(_end, pump))
-    return pumps
+        stack.push_async_callback(partial(end_sink, pump))
+    return sinks
 
 
 async def _stop(task: "asyncio.Future[None]") -> None:
@@ -111,11 +111,11 @@ async def _stop(task: "asyncio.Future[None]") -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _measure(pumps: Mapping[str, LineagePump | Webhook], events: EventSink) -> None:
+async def _measure(sinks: Mapping[str, LineagePump | Webhook], events: EventSink) -> None:
     while True:
-        for name, pump in pumps.items():
-            await pump.measure()
-            state = pump.state
+        for name, sink in sinks.items():
+            await sink.measure()
+            state = sink.state
             events.emit(SinkLagged(name, state.lag, failing=bool(state.error)))
         await asyncio.sleep(GAUGE_SECONDS)
 
@@ -125,9 +125,10 @@ def _make_pump(sink: SinkOfAKind, settings: Settings, log: LineageLog) -> Lineag
     return LineagePump(sink.name, log, make_target(sink, settings.environment), options)
 
 
-async def _end(pump: LineagePump | Webhook) -> None:
-    if not await pump.end(END_SECONDS):
-        detail = pump.state.error or f"it did not take everything within {END_SECONDS:.0f} s"
-        structlog.get_logger(sink=pump.name).warning(
-            "sink.unfinished", rows=pump.state.lag, detail=detail
+async def end_sink(sink: LineagePump | Webhook) -> None:
+    """End a sink; log it if something has not gone out, which the next run sends."""
+    if not await sink.end(END_SECONDS):
+        detail = sink.state.error or f"it did not take everything within {END_SECONDS:.0f} s"
+        structlog.get_logger(sink=sink.name).warning(
+            "sink.unfinished", rows=sink.state.lag, detail=detail
         )

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeVar
 
 from dispatcher.ledgers.lineage_check import ExclusiveLinkStore
+from dispatcher.ledgers.lineage_log import exclusive_lineage_log
 from dispatcher.ledgers.maintenance.backup import back_up
 from dispatcher.ledgers.operator_store import SqliteOperatorStore
 from dispatcher.ledgers.read.dry_run_view import DryRunView
@@ -14,6 +16,7 @@ from dispatcher.ledgers.store import SqliteStore
 from dispatcher.ports import OperatorStore, Store
 from dispatcher.ports.care import IntegrityFinding, ReportProgress
 from dispatcher.ports.questions import BEGINNING, Page, PagedRows, UnverifiedLinks
+from dispatcher.ports.sink import LineageLog
 from dispatcher.settings import Settings
 
 R = TypeVar("R")
@@ -85,6 +88,18 @@ def open_links(settings: Settings, query: UnverifiedLinks) -> ExclusiveLinkStore
 
     """
     return ExclusiveLinkStore(settings.ledger.path, query)
+
+
+def open_lineage_log(settings: Settings) -> AbstractAsyncContextManager[LineageLog]:
+    """Return the lineage for a sink, without a run; use it with ``async with``.
+
+    Raises:
+        LedgerLockedError: a run has the store for itself.
+        LedgerError: there is none, it is a copy, or it cannot be written.
+
+    """
+    options = OpenOptions(allow_network_filesystem=settings.ledger.allow_network_filesystem)
+    return exclusive_lineage_log(settings.ledger.path, time.time(), options)
 
 
 def open_dry_run_view(settings: Settings) -> DryRunView:

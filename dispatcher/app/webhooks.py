@@ -1,14 +1,24 @@
 """The webhooks of a run: which get a notice of what."""
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
 
 from dispatcher.app.secret_files import read_password
+from dispatcher.app.sinks import end_sink
 from dispatcher.domain.events import Halted, Resumed
 from dispatcher.ports import EventSink
+from dispatcher.ports.notices import Facts, Notice, NoticeLog
 from dispatcher.settings import Settings
 from dispatcher.settings.sinks import WebhookSettings
-from dispatcher.sinks.webhook import Notice, Webhook
+from dispatcher.sinks.webhook import Webhook
 from dispatcher.telemetry.fanout import HandlerSink
+
+KILLED: Facts = {"outcome": "killed"}
+"""The end of a run that could not report it; the next run does."""
 
 
 class Webhooks:
@@ -22,23 +32,48 @@ class Webhooks:
 
     def __init__(self, settings: Settings) -> None:
         self.by_name: dict[str, Webhook] = {}
-        self._campaigns: dict[str, Sequence[str]] = {}
-        for sink in settings.sinks:
-            if isinstance(sink, WebhookSettings):
-                secret = read_password(f"sink {sink.name}", sink, settings.environment)
-                self.by_name[sink.name] = Webhook(sink.name, sink.url, secret)
-                self._campaigns[sink.name] = sink.campaigns
+        """Those that have been started."""
+        self._settings = [
+            (sink, read_password(f"sink {sink.name}", sink, settings.environment))
+            for sink in settings.sinks
+            if isinstance(sink, WebhookSettings)
+        ]
+        self._names = [campaign.name for campaign in settings.campaigns]
+        self._ends: dict[str, dict[str, Notice]] = {}
+
+    async def start(self, log: NoticeLog, stack: AsyncExitStack) -> None:
+        """Start them; they end with ``stack``. What an earlier run has not posted goes out first.
+
+        Raises:
+            LedgerError: the log has failed.
+
+        """
+        for sink, secret in self._settings:
+            webhook = Webhook(sink.name, sink.url, secret, log)
+            names = [name for name in self._names if name in (sink.campaigns or self._names)]
+            ends = {name: Notice("ended", name, KILLED) for name in names}
+            await webhook.start(list(ends.values()))
+            stack.push_async_callback(partial(end_sink, webhook))
+            self.by_name[sink.name], self._ends[sink.name] = webhook, ends
 
     def listeners(self, campaign: str) -> Sequence[EventSink]:
         """Return the sink for the halts of a campaign, or of the whole run if it is empty."""
-        return (_Halts(self, campaign),) if self.by_name else ()
+        return (_Halts(self, campaign),) if self._settings else ()
 
-    def add(self, event: str, campaign: str, facts: Mapping[str, str | int | float]) -> None:
+    def add(self, event: str, campaign: str, facts: Facts) -> None:
         """Post a notice to each webhook of the campaign; an empty one concerns all."""
         notice = Notice(event, campaign, facts)
         for name, webhook in self.by_name.items():
-            if not campaign or not self._campaigns[name] or campaign in self._campaigns[name]:
+            if not campaign or campaign in self._ends[name]:
                 webhook.add(notice)
+
+    async def end_runs(self, facts: Mapping[str, Facts]) -> None:
+        """Post how the run of each campaign ended. The log has it when this returns."""
+        now = time.time()
+        for name, webhook in self.by_name.items():
+            ends = self._ends[name].items()
+            notices = [replace(end, facts=facts[name], at=now) for name, end in ends]
+            await asyncio.gather(*map(webhook.add, notices))
 
 
 class _Halts(HandlerSink):

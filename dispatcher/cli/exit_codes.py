@@ -14,7 +14,7 @@ MEANINGS = {
     ExitCode.DONE: "done; or drained after a signal, and the next run continues from there",
     ExitCode.BUG: "a bug: please report it with the output of --debug",
     ExitCode.USAGE: "a mistake in the command or the configuration; the message names all mistakes",
-    ExitCode.SOURCE: "the source cannot be read",
+    ExitCode.SOURCE: "the source cannot be read; or lineage export --to: the sink takes no rows",
     ExitCode.LEDGER: "the ledger cannot be used or is damaged, or another dispatcher uses it",
     ExitCode.PLATFORM: "the platform refuses the credentials, or check --online found a problem; "
     "or plan or lineage verify cannot read from it; or Datadog refuses datadog apply",

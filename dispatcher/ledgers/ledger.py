@@ -19,6 +19,7 @@ from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, 
 from dispatcher.ledgers.due_count import DueCount
 from dispatcher.ledgers.file_state import FileState
 from dispatcher.ledgers.lineage_log import SqliteLineageLog
+from dispatcher.ledgers.notice_log import SqliteNoticeLog
 from dispatcher.ledgers.orders import answer_question, carry_out
 from dispatcher.ledgers.read.earlier_waits import earlier_waits
 from dispatcher.ledgers.registration import STRICT, OpenOptions
@@ -318,6 +319,10 @@ class SqliteLedger:
     def lineage_log(self) -> SqliteLineageLog:
         """Return the lineage of all campaigns, for sinks. It ends when this ledger is closed."""
         return SqliteLineageLog(self._writer, self._path)
+
+    def notice_log(self) -> SqliteNoticeLog:
+        """Return the notices for web servers. It ends when this ledger is closed."""
+        return SqliteNoticeLog(self._writer)
 
     async def paused(self) -> float | None:
         """Return since when the campaign is paused, None if it is not."""

@@ -35,20 +35,39 @@ def open_ledger(path: Path, campaign: str, now: float, options: OpenOptions) -> 
         LedgerError: another process has locked it, or it cannot be used.
 
     """
-    if not options.allow_network_filesystem:
-        check_local(path)
     created = not path.exists()
-    exclusive = ExclusiveLedger.open(path)
+    exclusive, adopted = open_registered(path, now, options)
     try:
         with translated_errors(path):
             connection = exclusive.connection
-            adopted = register(connection, exclusive.lock, path, now, adopt=options.adopt)
             id_ = campaigns.ensure_campaign(connection, campaign, now)
             (last_id,) = connection.execute(SQL["last_id"]).fetchone()
     except BaseException:
         exclusive.close()
         raise
     return OpenedLedger(exclusive, id_, last_id, adopted, created)
+
+
+def open_registered(
+    path: Path, now: float, options: OpenOptions
+) -> tuple[ExclusiveLedger, str | None]:
+    """Lock and open a ledger, record that it is open, and return what showed that it was a copy.
+
+    Raises:
+        CopiedLedgerError: it is a copy, and ``options`` does not adopt it.
+        LedgerError: another process has locked it, or it cannot be used.
+
+    """
+    if not options.allow_network_filesystem:
+        check_local(path)
+    exclusive = ExclusiveLedger.open(path)
+    try:
+        with translated_errors(path):
+            adopted = register(exclusive.connection, exclusive.lock, path, now, adopt=options.adopt)
+    except BaseException:
+        exclusive.close()
+        raise
+    return exclusive, adopted
 
 
 def close_unused(opening: asyncio.Future[OpenedLedger]) -> None:

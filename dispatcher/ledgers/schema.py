@@ -22,6 +22,7 @@ MIGRATIONS = (
     "schema_6.sql",
     "schema_7.sql",
     "schema_8.sql",
+    "schema_9.sql",
 )
 """Scripts from each version to the next one; the first creates version 1."""
 

@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.lineage_log import SqliteLineageLog
+from dispatcher.ledgers.notice_log import SqliteNoticeLog
 from dispatcher.ledgers.operator_store import SqliteOperatorStore
 from dispatcher.ledgers.registration import STRICT, OpenOptions
 from dispatcher.ports import ENDLESS, Recovered
@@ -65,6 +66,10 @@ class SqliteStore:
     def lineage_log(self) -> SqliteLineageLog:
         """Return the lineage of all campaigns, for sinks."""
         return self._first.lineage_log()
+
+    def notice_log(self) -> SqliteNoticeLog:
+        """Return the notices for web servers that have not taken them yet."""
+        return self._first.notice_log()
 
     async def take_up(self) -> Mapping[str, Recovered]:
         """Take up what ended runs left in the campaigns that are open here; see `Store`."""

@@ -11,6 +11,7 @@ from typing import Protocol, Self, TypeVar
 from dispatcher.ports.care import Care, IntegrityFinding, ReportProgress, ignore_progress
 from dispatcher.ports.ledger import Ledger
 from dispatcher.ports.ledger_values import LedgerError
+from dispatcher.ports.notices import NoticeLog
 from dispatcher.ports.orders import Order, OrderAnswer
 from dispatcher.ports.questions import Page, PagedRows, Question
 from dispatcher.ports.sink import LineageLog
@@ -94,6 +95,10 @@ class Store(Protocol):
 
     def lineage_log(self) -> LineageLog:
         """Return the lineage of all campaigns, for sinks, until the store is closed."""
+        ...
+
+    def notice_log(self) -> NoticeLog:
+        """Return the notices that wait for web servers, until the store is closed."""
         ...
 
     async def take_up(self) -> Mapping[str, Recovered]:

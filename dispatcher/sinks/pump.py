@@ -1,8 +1,8 @@
-"""Sends the lineage to one sink as it is written, in ranges that go out once."""
+"""Sends the lineage to one sink as it is written."""
 
 import asyncio
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -10,10 +10,8 @@ import structlog
 
 from dispatcher.domain.growing_pause import GrowingPause
 from dispatcher.ports import LedgerError
-from dispatcher.ports.sink import LineageLog, LineageRange, Part, SinkError, SinkTarget
-from dispatcher.ports.stored_rows import LineageRow
-
-PARTS: tuple[Part, ...] = ("rows", "verdicts")
+from dispatcher.ports.sink import LineageLog, Part, SinkError, SinkTarget
+from dispatcher.sinks.ranges import PARTS, RangeSender
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +36,9 @@ class SinkState:
 
 
 class LineagePump:
-    """Sends ranges of the lineage to a target, one after the other, for as long as it runs.
+    """Sends the lineage to a target for as long as it runs.
 
-    The end of a range is recorded before it goes out, and its arrival afterwards. What happens
-    between the two may have reached the target or not: the same range goes out again, under the
-    same name, and the target takes it once. A target that fails is tried again for ever; nothing
-    else waits for it.
+    A target that fails is tried again for ever; nothing else waits for it.
     """
 
     def __init__(
@@ -51,9 +46,8 @@ class LineagePump:
     ) -> None:
         self.name = name
         self.state = SinkState()
-        self._log = log
-        self._target = target
-        self._options = options
+        self._sender = RangeSender(name, log, target, options.campaigns, options.rows_per_range)
+        self._flush_seconds = options.flush_seconds
         self._pause = GrowingPause(random.random)
         self._ending = asyncio.Event()
         self._task: asyncio.Future[None] | None = None
@@ -65,8 +59,7 @@ class LineagePump:
 
     async def measure(self) -> None:
         """Bring the lag of `state` up to date."""
-        place = await self._log.sink_place(self.name, "rows")
-        self.state.lag = await self._log.lineage_lag(place.cursor)
+        self.state.lag = await self._sender.lag()
 
     async def end(self, seconds: float) -> bool:
         """Send what is there, for at most ``seconds``, and end; return whether all has gone out.
@@ -79,7 +72,7 @@ class LineagePump:
         done, _ = await asyncio.wait([self._task], timeout=seconds)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        await self._target.close()
+        await self._sender.close()
         with suppress(LedgerError):  # it has failed, which ends the run by itself
             await self.measure()
         return bool(done)
@@ -93,61 +86,27 @@ class LineagePump:
             if is_last:
                 return
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._options.flush_seconds):
+                async with asyncio.timeout(self._flush_seconds):
                     await self._ending.wait()
 
     async def _send_next(self, part: Part) -> bool:
-        """Send the next range of a part; return False if there is none."""
-        place = await self._log.sink_place(self.name, part)
-        last = place.sending_to
-        if last is None:
-            limit = self._options.rows_per_range
-            page = await self._log.lineage_after(part, place.cursor, limit)
-            if not page:
-                return False
-            last = page[-1][0]
-            await self._log.begin_range(self.name, part, last)
-        rows = await self._rows(part, place.cursor, last)
-        await self._deliver(LineageRange(place.token, part, place.cursor, last, rows))
-        await self._log.end_range(self.name, part, last)
-        self.state.ranges += 1
-        return True
-
-    async def _rows(self, part: Part, first: str, last: str) -> Sequence[LineageRow]:
-        """Return the rows of a range, without those of other campaigns."""
-        rows: list[LineageRow] = []
-        campaigns, limit = self._options.campaigns, self._options.rows_per_range
+        """Send the next range of a part until the target has it; return False if there is none."""
         while True:
-            page = await self._log.lineage_after(part, first, limit)
-            inside = [(at, row) for at, row in page if _order(at) <= _order(last)]
-            rows += [row for _, row in inside if not campaigns or row.campaign in campaigns]
-            if not inside or len(inside) < len(page) or inside[-1][0] == last:
-                return rows
-            first = inside[-1][0]
-
-    async def _deliver(self, lineage: LineageRange) -> None:
-        """Write a range until the target has it."""
-        while error := await self._try(lineage):
-            if error != self.state.error:
-                self._logger.warning("sink.failed", detail=error)
-            self.state.error = error
-            await asyncio.sleep(self._pause.next())
+            try:
+                sent = await self._sender.send_next(part)
+            except SinkError as error:
+                self._failed(str(error))
+                await asyncio.sleep(self._pause.next())
+            else:
+                break
         if self.state.error:
             self._logger.info("sink.back")
         self.state.error = ""
         self._pause.reset()
+        self.state.ranges += sent is not None
+        return sent is not None
 
-    async def _try(self, lineage: LineageRange) -> str:
-        """Write a range; return why that failed, empty if it did not."""
-        try:
-            await self._target.write(lineage)
-        except SinkError as error:
-            return str(error)
-        except Exception as error:  # noqa: BLE001 - a defect of a driver must not end the pump
-            return f"sink {self.name}: {type(error).__name__}, which is not expected"
-        return ""
-
-
-def _order(cursor: str) -> tuple[float, ...]:
-    """Return the numbers of a cursor, which are in the order of the rows."""
-    return tuple(map(float, cursor.split()))
+    def _failed(self, error: str) -> None:
+        if error != self.state.error:
+            self._logger.warning("sink.failed", detail=error)
+        self.state.error = error

@@ -8,10 +8,9 @@ import random
 import time
 import urllib.error
 import urllib.request
-import uuid
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +18,8 @@ from urllib.parse import urlsplit
 import structlog
 
 from dispatcher.domain.growing_pause import GrowingPause
+from dispatcher.ports import LedgerError
+from dispatcher.ports.notices import NOTICE_SECONDS, Notice, NoticeLog
 from dispatcher.sinks.pump import SinkState
 
 TIMEOUT_SECONDS = 10.0
@@ -27,58 +28,49 @@ MOST_WAITING = 1000
 _TAKEN = range(200, 300)
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that happened to a campaign's run. It has nothing of a contact.
-
-    ``id`` stays the same however often the notice is posted: readers take each id once. ``at`` is
-    in seconds since the epoch.
-    """
-
-    event: str
-    campaign: str
-    facts: Mapping[str, str | int | float]
-    at: float = field(default_factory=time.time)
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-    def body(self) -> bytes:
-        """Return the notice as JSON."""
-        at = datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds")
-        values = {"id": self.id, "event": self.event, "campaign": self.campaign, "at": at}
-        return json.dumps(values | dict(self.facts), ensure_ascii=False).encode()
-
-
 class Webhook:
     """Posts notices in their order, each until the server answers with 2xx.
 
-    A server that is away is tried for ever, with growing pauses; nothing else waits for it.
+    A notice is in the log before it is posted, and until the server has it: what a killed run has
+    not posted, the next one posts. A server that is away is tried with growing pauses; nothing
+    else waits for it.
     """
 
-    def __init__(self, name: str, url: str, secret: str) -> None:
+    def __init__(self, name: str, url: str, secret: str, log: NoticeLog) -> None:
         self.name = name
         self.state = SinkState()
         self._url, self._secret = url, secret
         self._server = urlsplit(url).netloc  # the path may have a secret
+        self._log = log
         self._waiting: deque[Notice] = deque()
+        self._beside_tasks = set[asyncio.Future[None]]()
         self._wake = asyncio.Event()
-        self._is_ending = False
+        self._ending = asyncio.Event()
         self._pause = GrowingPause(random.random)
         self._task: asyncio.Future[None] | None = None
         self._opener = urllib.request.build_opener(_NoRedirect)
         self._logger = structlog.get_logger(sink=name)
 
-    def add(self, notice: Notice) -> None:
-        """Let a notice be posted."""
-        if len(self._waiting) >= MOST_WAITING:
-            oldest = self._waiting.popleft()
-            self._logger.warning("sink.dropped", id=oldest.id, detail=self.state.error)
-        self._waiting.append(notice)
-        self.state.lag = len(self._waiting)
-        self._wake.set()
+    async def start(self, ends: Sequence[Notice]) -> None:
+        """Begin to post, beside everything else; first what earlier runs have not posted.
 
-    def start(self) -> None:
-        """Begin to post, beside everything else."""
+        ``ends`` are posted by the next run if this one is killed before it adds notices with their
+        ids.
+
+        Raises:
+            LedgerError: the log has failed.
+
+        """
+        for notice in await self._log.begin_run(self.name, ends, time.time()):
+            self._append(notice)
         self._task = asyncio.ensure_future(self._run())
+
+    def add(self, notice: Notice) -> "asyncio.Future[None]":
+        """Let a notice be posted; the result is there once the log has it.
+
+        If the log has failed, the notice is posted all the same, if the server takes it in time.
+        """
+        return self._beside(self._keep(notice))
 
     async def measure(self) -> None:
         """Bring the lag of `state` up to date."""
@@ -87,45 +79,95 @@ class Webhook:
     async def end(self, seconds: float) -> bool:
         """Post what waits, for at most ``seconds``, and end; return whether all was posted.
 
-        What was not posted is given up.
+        What was not posted is posted by the next run.
         """
-        self._is_ending = True
+        await asyncio.gather(*self._beside_tasks)
+        self._ending.set()
         self._wake.set()
         if self._task is None:
-            return not self._waiting
+            return True
         done, _ = await asyncio.wait([self._task], timeout=seconds)
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.gather(self._task, *self._beside_tasks, return_exceptions=True)
         return bool(done)
 
+    def _beside(self, work: Coroutine[Any, Any, None]) -> "asyncio.Future[None]":
+        """Write to the log beside what goes on; writes stay in their order."""
+        task = asyncio.ensure_future(work)
+        self._beside_tasks.add(task)
+        task.add_done_callback(self._beside_tasks.discard)
+        return task
+
+    async def _keep(self, notice: Notice) -> None:
+        with suppress(LedgerError):  # it ends the run by itself
+            await self._log.add(self.name, notice)
+        self._append(notice)
+
+    async def _remove(self, notice: Notice) -> None:
+        with suppress(LedgerError):  # it is posted again, and readers take each id once
+            await self._log.remove(self.name, [notice.id])
+
+    def _append(self, notice: Notice) -> None:
+        self._waiting.append(notice)
+        if len(self._waiting) > MOST_WAITING:
+            self._give_up(self._waiting[0])
+        self.state.lag = len(self._waiting)
+        self._wake.set()
+
+    def _give_up(self, notice: Notice) -> None:
+        """Leave out the oldest notice."""
+        self._waiting.popleft()
+        self._beside(self._remove(notice))
+        self._logger.warning("sink.dropped", id=notice.id, detail=self.state.error)
+
     async def _run(self) -> None:
-        while self._waiting or not self._is_ending:
-            if self._waiting:
-                notice = self._waiting[0]
-                await self._deliver(notice)
-                if self._waiting and self._waiting[0] is notice:
-                    self._waiting.popleft()
-                self.state.lag = len(self._waiting)
-            else:
+        while self._waiting or not self._ending.is_set():
+            if not self._waiting:
                 self._wake.clear()
                 await self._wake.wait()
+                continue
+            notice = self._waiting[0]
+            if problem := await asyncio.to_thread(self._post, notice):
+                self._failed(problem, notice)
+                await self._rest()
+            else:
+                await self._taken(notice)
 
-    async def _deliver(self, notice: Notice) -> None:
-        """Post a notice until the server has it."""
-        while problem := await asyncio.to_thread(self._post, notice):
-            if problem != self.state.error:
-                self._logger.warning("sink.failed", detail=problem)
-            self.state.error = problem
-            await asyncio.sleep(self._pause.next())
+    def _failed(self, problem: str, notice: Notice) -> None:
+        if problem != self.state.error:
+            self._logger.warning("sink.failed", detail=problem)
+        self.state.error = problem
+        if self._is_next(notice) and time.time() - notice.at > NOTICE_SECONDS:
+            self._give_up(notice)
+
+    async def _taken(self, notice: Notice) -> None:
         if self.state.error:
             self._logger.info("sink.back")
         self.state.error = ""
         self.state.ranges += 1
         self._pause.reset()
+        if self._is_next(notice):
+            self._waiting.popleft()
+            await self._remove(notice)
+        self.state.lag = len(self._waiting)
+
+    def _is_next(self, notice: Notice) -> bool:
+        """Return False if the notice was given up while it was posted."""
+        return bool(self._waiting) and self._waiting[0] is notice
+
+    async def _rest(self) -> None:
+        """Wait before the next try; the end of the run is a reason to try at once."""
+        if self._ending.is_set():
+            await asyncio.sleep(self._pause.next())
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pause.next()):
+                await self._ending.wait()
+                self._pause.reset()
 
     def _post(self, notice: Notice) -> str:
         """Post a notice once; return what is wrong, or an empty text."""
-        body = notice.body()
+        body = _body(notice)
         request = urllib.request.Request(  # noqa: S310 - the settings permit only http and https
             self._url, body, self._headers(notice, body), method="POST"
         )
@@ -154,6 +196,13 @@ class Webhook:
             signed = hmac.new(self._secret.encode(), f"{now}.".encode() + body, hashlib.sha256)
             headers["Dispatcher-Signature"] = f"sha256={signed.hexdigest()}"
         return headers
+
+
+def _body(notice: Notice) -> bytes:
+    """Return a notice as JSON."""
+    at = datetime.fromtimestamp(notice.at, UTC).isoformat(timespec="milliseconds")
+    values = {"id": notice.id, "event": notice.event, "campaign": notice.campaign, "at": at}
+    return json.dumps(values | dict(notice.facts), ensure_ascii=False).encode()
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

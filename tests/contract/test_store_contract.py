@@ -21,6 +21,7 @@ from dispatcher.ports import (
     StreamMovedError,
 )
 from dispatcher.ports.care import ErasureTarget, Pruned, PruneOrder
+from dispatcher.ports.notices import NOTICE_SECONDS, Notice
 from dispatcher.ports.orders import (
     ApproveOrder,
     DropOrder,
@@ -272,6 +273,40 @@ async def test_a_stream_moves_for_one_reader_only(store):
     (status,) = await store.look(StatusOf("a", NOW))
     assert status.totals.admitted == 2
     assert [stream.at for stream in status.streams.values()] in (["6"], ["7"])
+
+
+async def test_notices_stay_until_they_are_removed(open_store):
+    """In their order, each sink its own; one with the same id takes the place of the earlier."""
+    log = (await open_store()).notice_log()
+    one, two, three = (Notice(event, "a", {"n": 1.5}, NOW) for event in ("x", "y", "z"))
+    for notice in (one, two, three):
+        await log.add("ops", notice)
+    await log.add("other", one)
+    await log.add("ops", replace(one, facts={"n": 2, "text": "\u00eb"}))
+    await log.remove("ops", [two.id, "nobody"])
+    log = (await open_store()).notice_log()
+    changed = replace(one, facts={"n": 2, "text": "\u00eb"})
+    assert await log.begin_run("ops", [], NOW) == [three, changed]
+    assert await log.begin_run("other", [], NOW) == [one]
+    assert await log.begin_run("ops", [], NOW + NOTICE_SECONDS + 1) == []
+
+
+async def test_the_end_of_a_run_that_was_killed_is_due_in_the_next_one(open_store):
+    """Once, with the time of the next one; a run that writes its own end has that alone."""
+    log = (await open_store()).notice_log()
+    first, second = (Notice("ended", name, {"outcome": "killed"}, NOW) for name in "ab")
+    assert await log.begin_run("ops", [first, second], NOW) == []
+    done = replace(first, facts={"outcome": "done"}, at=NOW + 1)
+    await log.add("ops", done)
+    later = Notice("halted", "b", {}, NOW + 2)
+    await log.add("ops", later)
+    log = (await open_store()).notice_log()
+    own = Notice("ended", "a", {"outcome": "killed"}, NOW + 9)
+    found = await log.begin_run("ops", [own], NOW + 9)
+    assert found == [done, later, replace(second, at=NOW + 9)]
+    await log.remove("ops", [notice.id for notice in found])
+    log = (await open_store()).notice_log()
+    assert await log.begin_run("ops", [], NOW + 10) == [replace(own, at=NOW + 10)]
 
 
 async def test_who_holds_the_store_may_send(store):

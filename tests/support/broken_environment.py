@@ -32,7 +32,7 @@ main()
 """The command with a database that may have so many pages."""
 
 UNPRIVILEGED = """
-import importlib, os, pkgutil, dispatcher
+import encodings.utf_8_sig, importlib, os, pkgutil, dispatcher
 for each in pkgutil.walk_packages(dispatcher.__path__, "dispatcher."):
     if not each.name.endswith("__main__"):
         importlib.import_module(each.name)

@@ -22,6 +22,7 @@ from dispatcher.ledgers import schema
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.schema import APPLICATION_ID, MIGRATIONS
 from dispatcher.ports import Batch, Intent, LedgerError, Settlement
+from dispatcher.ports.sink import SinkPlace
 from dispatcher.sources.files.file_place import FilePlace
 
 NOW = 1000.0
@@ -173,6 +174,20 @@ async def test_places_of_files_outlive_the_migration_to_streams(tmp_path, monkey
         "fa": FilePlace(120, 7).to_stream("a.csv", "fa", done=False),
         "fb": FilePlace(9, 1).to_stream("b.csv", "fb", done=True),
     }
+
+
+async def test_places_of_sinks_outlive_the_migration_to_notices(tmp_path, monkeypatch):
+    """What has gone out to a sink by an older version does not go out again."""
+    path = tmp_path / "ledger.db"
+    with monkeypatch.context() as before:
+        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:8])
+        with closing(schema.open_for_writing(path)) as connection:
+            assert connection.execute("PRAGMA user_version").fetchone() == (8,)
+            connection.execute("INSERT INTO sink VALUES ('out', 'rows', 'token', '7', '9')")
+    async with await SqliteLedger.open(path, "c") as ledger:
+        place = await ledger.lineage_log().sink_place("out", "rows")
+        assert place == SinkPlace("token", "7", "9")
+        assert await ledger.notice_log().begin_run("ops", [], NOW) == []
 
 
 async def test_a_directory_that_is_missing(tmp_path):

@@ -2,11 +2,13 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
-from dispatcher.app import lineage_export
+from dispatcher.app import lineage_export, lineage_to_sink
 from dispatcher.app.lineage_check import verify_lineage
 from dispatcher.cli.config import (
     LedgerOptions,
@@ -16,12 +18,16 @@ from dispatcher.cli.config import (
 )
 from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.formatting import plural
-from dispatcher.cli.options import FILE, debug_option
+from dispatcher.cli.options import FILE, debug_option, progress_option
+from dispatcher.cli.progress import show_counts
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.lineage_check import LinkVerdict
 from dispatcher.engine.readonly.lineage_check import LineageCheckProgress
 from dispatcher.ports.questions import UnverifiedLinks
 from dispatcher.sinks.lineage_formats import FORMATS, ExportFormat
+
+_OF_FILES = ("format", "since", "out", "overwrite", "cursor_file")
+"""Options of an export to a file."""
 
 
 @click.group()
@@ -46,8 +52,17 @@ def lineage() -> None:
     type=FILE,
     help="Begin after the cursor in this file, and write the next one to it.",
 )
+@click.option(
+    "--to",
+    "sink",
+    metavar="SINK",
+    help="Instead of a file: send what this sink of [[sinks]] does not have yet.",
+)
+@progress_option
 @debug_option
-def export(
+@click.pass_context
+def export(  # noqa: PLR0913 - one parameter for each option
+    ctx: click.Context,
     options: LedgerOptions,
     *,
     format: ExportFormat,  # noqa: A002 - the option's name
@@ -55,11 +70,16 @@ def export(
     out: str,
     overwrite: bool,
     cursor_file: Path | None,
+    sink: str | None,
+    progress: bool | None,
 ) -> int:
     """Export the lineage, all rows or those after a cursor, also during a run.
 
     The next cursor is printed on standard error. It is written to the cursor file when the export
     is complete and on the disk. docs/lineage.md describes the columns.
+
+    With --to the rows go to a sink of the configuration, each once; docs/sinks.md describes it. A
+    run sends to its sinks by itself: for --to stop the run first.
 
     \b
     Examples:
@@ -67,7 +87,12 @@ def export(
       dispatcher lineage export --ledger ledger.db --format parquet --out lineage.parquet
       dispatcher lineage export --ledger ledger.db --format jsonl \\
           --cursor-file lineage.cursor --out "lineage-$(date +%s).jsonl"
+      dispatcher lineage export --config dispatcher.toml --to warehouse
     """
+    if sink is not None:
+        _refuse(ctx, _OF_FILES, "is for a file: leave it out with --to")
+        return _send(options, sink, progress=progress)
+    _refuse(ctx, ("progress",), "is for --to")
     ledger, campaign = options.ledger_and_campaign()
     file = None if out == "-" else Path(out)
     if file is None and format == "parquet" and sys.stdout.isatty():
@@ -77,6 +102,33 @@ def export(
     )
     written = lineage_export.export(request, sys.stdout.buffer)
     say(f"{plural(written.rows, 'row')} exported; next cursor: {written.cursor}")
+    return ExitCode.DONE
+
+
+def _refuse(ctx: click.Context, names: Sequence[str], why: str) -> None:
+    """Refuse options that would have no effect."""
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        if name in names and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[0]} {why}.")
+
+
+def _send(options: LedgerOptions, name: str, *, progress: bool | None) -> int:
+    """Send what a sink does not have yet, and say how much that was."""
+    settings = options.load_settings()
+    sink = lineage_to_sink.find_sink(settings, name, options.campaign)
+    with show_counts("rows", "verdicts", live=progress) as show:
+        sent = lineage_to_sink.send_lineage(
+            settings,
+            sink,
+            lambda sent: show((sent.passed, sent.waiting), (sent.verdicts, None)),
+            say,
+        )
+    verdicts = f" and {plural(sent.verdicts, 'verdict')}" if sent.verdicts else ""
+    click.echo(
+        f"{plural(sent.rows, 'row')}{verdicts} sent to sink {name} in "
+        f"{plural(sent.ranges, 'range')}, {sent.seconds:.1f} s."
+    )
     return ExitCode.DONE
 
 

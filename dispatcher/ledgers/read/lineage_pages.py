@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dispatcher.ledgers.read.pages import lineage_row
 from dispatcher.ledgers.read.reader import read_connection
-from dispatcher.ledgers.statements import SQL
+from dispatcher.ledgers.statements import MAINTENANCE, SQL
 from dispatcher.ports.sink import Part
 from dispatcher.ports.stored_rows import LineageRow
 
@@ -29,10 +29,13 @@ def lineage_after(
 
 
 def lineage_lag(path: Path, cursor: str) -> int:
-    """Return how many ids of lineage rows there are after a cursor of new rows."""
+    """Return how many ids of lineage rows there are after a cursor of new rows.
+
+    Ids of rows that were pruned before the oldest one are not counted.
+    """
     with read_connection(path) as connection:
-        (newest,) = connection.execute(SQL["newest_lineage"]).fetchone()
-    return max(0, int(newest or 0) - int(cursor or 0))
+        oldest, newest = connection.execute(MAINTENANCE["lineage_ends"]).fetchone()
+    return max(0, int(newest) - max(int(cursor or 0), int(oldest) - 1))
 
 
 def _page(

@@ -539,5 +539,20 @@ SELECT * FROM lineage_row
 WHERE verified_at IS NOT NULL AND (verified_at, id) > (?, ?)
 ORDER BY verified_at, id LIMIT ?
 
--- name: newest_lineage
-SELECT MAX(id) FROM lineage
+-- name: make_ends_due
+UPDATE notice
+SET number = number + (SELECT MAX(number) FROM notice), at = :now, due = 1
+WHERE sink = :sink AND due = 0
+
+-- name: remove_old_notices
+DELETE FROM notice WHERE at < ?
+
+-- name: due_notices
+SELECT event, campaign, facts, at, id FROM notice WHERE sink = ? AND due = 1 ORDER BY number
+
+-- name: put_notice
+INSERT OR REPLACE INTO notice (sink, id, event, campaign, at, facts, due)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: remove_notices
+DELETE FROM notice WHERE sink = ? AND id IN (SELECT value FROM json_each(?))
