@@ -14,18 +14,22 @@ from dispatcher.ports.sink import LineageLog, LineageRange, Part, SinkError, Sin
 from dispatcher.ports.stored_rows import LineageRow
 
 PARTS: tuple[Part, ...] = ("rows", "verdicts")
+CLOSE_SECONDS = 2.0
+"""How long the connections of a target may take to close."""
 
 
 @dataclass(frozen=True, slots=True)
 class PumpOptions:
     """What goes out to a sink, and how often it is looked at.
 
-    ``campaigns`` limits the rows; empty: all. A range has at most ``rows_per_range`` rows.
+    ``campaigns`` limits the rows; empty: all. A range has at most ``rows_per_range`` rows. A target
+    that has not taken a range for ``slow_seconds`` counts as one that fails.
     """
 
     campaigns: Collection[str] = ()
     flush_seconds: float = 5.0
     rows_per_range: int = 5000
+    slow_seconds: float = 30.0
 
 
 @dataclass(slots=True)
@@ -79,7 +83,9 @@ class LineagePump:
         done, _ = await asyncio.wait([self._task], timeout=seconds)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        await self._target.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._target.close()
         with suppress(LedgerError):  # it has failed, which ends the run by itself
             await self.measure()
         return bool(done)
@@ -128,23 +134,31 @@ class LineagePump:
     async def _deliver(self, lineage: LineageRange) -> None:
         """Write a range until the target has it."""
         while error := await self._try(lineage):
-            if error != self.state.error:
-                self._logger.warning("sink.failed", detail=error)
-            self.state.error = error
+            self._fail(error)
             await asyncio.sleep(self._pause.next())
         if self.state.error:
             self._logger.info("sink.back")
         self.state.error = ""
         self._pause.reset()
 
+    def _fail(self, error: str) -> None:
+        if error != self.state.error:
+            self._logger.warning("sink.failed", detail=error)
+        self.state.error = error
+
     async def _try(self, lineage: LineageRange) -> str:
         """Write a range; return why that failed, empty if it did not."""
+        seconds = self._options.slow_seconds
+        slow = f"sink {self.name}: it has not taken a range of rows for {seconds:g} s"
+        timer = asyncio.get_running_loop().call_later(seconds, self._fail, slow)
         try:
             await self._target.write(lineage)
         except SinkError as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 - a defect of a driver must not end the pump
             return f"sink {self.name}: {type(error).__name__}, which is not expected"
+        finally:
+            timer.cancel()
         return ""
 
 
