@@ -116,7 +116,7 @@ async def _measure(pumps: Mapping[str, LineagePump | Webhook], events: EventSink
         for name, pump in pumps.items():
             await pump.measure()
             state = pump.state
-            events.emit(SinkLagged(name, state.lag, failing=bool(state.error)))
+            events.emit(SinkLagged(name, state.lag, state.error))
         await asyncio.sleep(GAUGE_SECONDS)
 
 

@@ -217,13 +217,15 @@ def _sinks(facts: Facts) -> Iterator[Finding]:
     failing = [one for one in facts.failing_sinks if one.seconds >= FAILING_SINK_SECONDS]
     if failing:
         worst = max(failing, key=lambda one: one.seconds)
+        why = worst.error.removeprefix(f"sink {worst.name}: ")
         words = (
             f"the sink {worst.name} has failed for {worst.seconds:.0f} s; {worst.rows} rows of the "
-            "lineage wait for it"
+            f"lineage wait for it: {why}"
         )
         evidence: dict[str, EvidenceValue] = {
             "sink": worst.name,
             "rows": worst.rows,
             "sinks": len(failing),
+            "detail": why,
         }
         yield Finding(Cause.SINK_BEHIND, words, evidence)

@@ -381,7 +381,7 @@ TEXTS: Mapping[Cause, CauseText] = {
         Priority.P3,
         Impact.NONE,
         (
-            "Read in the event `sink.failed` of the log, or in `dispatcher status --json`, why.",
+            "Read in the evidence which sink fails, and why.",
             "Run `dispatcher check --online`: it opens each sink and names what it lacks.",
             "Nothing is lost: what waits goes out as soon as the sink takes it.",
         ),
