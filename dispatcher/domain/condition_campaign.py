@@ -178,7 +178,7 @@ def _source(facts: Facts) -> Iterator[Finding]:
     if not source.watched and age <= facts.expected_every:
         waits_for = ""  # a pipe: it is known that rows come seldom
     if waits_for:
-        words = f"the source has a part that cannot be read: {waits_for}"
+        words = f"the source, or a part of it, cannot be read: {waits_for}"
         yield Finding(Cause.SOURCE_STALLED, words, {**rows, "detail": waits_for})
     if facts.oldest_due > 0 or facts.in_flight or waits_for:
         return  # rows are read when their contacts can be worked on
