@@ -1,12 +1,13 @@
 """Lineage into a SQL database: each row once, by a cursor in the same transaction."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
-from dispatcher.drivers.database import first_line, load_sqlalchemy, open_engine
+from dispatcher.drivers.database import connect_limit, first_line, load_sqlalchemy, open_engine
 from dispatcher.drivers.errors import DriverError
+from dispatcher.drivers.threads import call_in_thread
 from dispatcher.ports.sink import LineageRange, SinkError
 from dispatcher.sinks.lineage_formats import COLUMNS, NUMBERS, TIMES, column_value
 
@@ -43,7 +44,7 @@ class SqlTarget:
     def __init__(self, name: str, table: SqlTable, password: str) -> None:
         try:
             sqlalchemy = self._sql = load_sqlalchemy()
-            self._engine = open_engine(table.url, password)
+            self._engine = open_engine(table.url, password, connect_limit)
         except DriverError as error:
             raise SinkError(f"sink {name}: {error}") from None
         self._name = name
@@ -58,6 +59,7 @@ class SqlTarget:
             sqlalchemy.Column("at", sqlalchemy.String(100), nullable=False),
         )
         self._is_ready = not table.create
+        self._calling = Lock()
 
     async def write(self, lineage: LineageRange) -> None:
         """Write a range in one transaction, unless it was written.
@@ -66,7 +68,7 @@ class SqlTarget:
             SinkError: the database is away or refuses, or another program moves the cursor.
 
         """
-        await asyncio.to_thread(self._called, lambda: self._write(lineage))
+        await call_in_thread(lambda: self._called(lambda: self._write(lineage)))
 
     async def check(self) -> str:
         """Return what is there, in words; create the tables if they are missing.
@@ -75,11 +77,15 @@ class SqlTarget:
             SinkError: the database is away or refuses.
 
         """
-        return str(await asyncio.to_thread(self._called, self._count))
+        return str(await call_in_thread(lambda: self._called(self._count)))
 
     async def close(self) -> None:
-        """Close its connections."""
-        await asyncio.to_thread(self._engine.dispose)
+        """Close its connections, once a call that is under way has ended."""
+        await call_in_thread(self._dispose)
+
+    def _dispose(self) -> None:
+        with self._calling:
+            self._engine.dispose()
 
     def _count(self) -> str:
         self._create_tables()
@@ -140,7 +146,8 @@ class SqlTarget:
     def _called(self, call: Callable[[], Any]) -> Any:
         exc = self._sql.exc
         try:
-            return call()
+            with self._calling:
+                return call()
         except exc.DBAPIError as error:
             reason = first_line(error.orig, self._password)
         except exc.SQLAlchemyError as error:

@@ -161,6 +161,9 @@ CASES = {
 }
 
 
+SERVERS = {"sql postgresql": "server", "snowflake": "warehouse"}
+
+
 @pytest.fixture(params=CASES)
 def case(request, tmp_path):
     return CASES[request.param](request, tmp_path)
@@ -329,6 +332,30 @@ async def test_a_sink_that_is_away_is_tried_again(tmp_path):
     assert (pump.state.lag, pump.state.error) == (4, "sink out: the database does not answer")
     assert await pump.end(10)
     assert (pump.state.error, len(case.keys())) == ("", 4)
+
+
+@pytest.mark.parametrize("name", ["sql postgresql", "snowflake"])
+async def test_a_sink_that_is_silent_counts_as_one_that_fails(name, request, tmp_path):
+    """Until it has taken the range; the end does not wait for it."""
+    case, log = CASES[name](request, tmp_path), Log([row(1)])
+    options = PumpOptions((), 0.01, 10, slow_seconds=0.2)
+    pump = LineagePump("out", log, case.target(), options)
+    pump.start()
+    while not pump.state.ranges:  # noqa: ASYNC110 - no event
+        await asyncio.sleep(0.01)
+    frozen = request.getfixturevalue(SERVERS[name])
+    frozen.freeze()
+    try:
+        log.rows.append(row(2))
+        while not pump.state.error:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.01)
+        assert pump.state.error == "sink out: it has not taken a range of rows for 0.2 s"
+        async with asyncio.timeout(15):
+            assert not await pump.end(0.1)
+    finally:
+        frozen.thaw()
+    assert await pumped(case, log)
+    assert case.keys() == [("key-1", "new-1"), ("key-2", "new-2")]
 
 
 async def test_a_defect_of_a_target_does_not_end_it(tmp_path):

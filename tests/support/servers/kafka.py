@@ -62,6 +62,7 @@ class Broker:
     def freeze(self) -> None:
         """Let it answer nothing; its messages stay."""
         os.kill(self.process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)  # its threads stop one after the other
 
     def thaw(self) -> None:
         """Let it answer again."""
