@@ -354,7 +354,7 @@ async def test_a_sink_that_is_silent_counts_as_one_that_fails(name, request, tmp
             assert not await pump.end(0.1)
     finally:
         frozen.thaw()
-    assert await pumped(case, log)
+    assert await pumped(case, log, seconds=60.0)
     assert case.keys() == [("key-1", "new-1"), ("key-2", "new-2")]
 
 
