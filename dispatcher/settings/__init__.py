@@ -7,8 +7,8 @@ override earlier ones. Secrets are not settings: ``[credentials]`` says where th
 
 from dispatcher.settings.clients import per_client_settings, requests_per_minute, secret_variables
 from dispatcher.settings.credentials import CredentialsSettings
-from dispatcher.settings.cross_checks import warnings
 from dispatcher.settings.errors import SettingsError, SettingsProblem
+from dispatcher.settings.likely_mistakes import warnings
 from dispatcher.settings.loader import Purpose, load
 from dispatcher.settings.model import (
     CampaignSettings,
