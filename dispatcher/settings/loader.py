@@ -38,7 +38,8 @@ from dispatcher.settings.key_paths import (
     item_list,
 )
 from dispatcher.settings.layers import Layers
-from dispatcher.settings.model import SECRETS, Settings
+from dispatcher.settings.listing import items
+from dispatcher.settings.model import SECRET_VARIABLES, SECRETS, Settings
 from dispatcher.settings.platform_checks import PLATFORM
 from dispatcher.settings.post_checks import POST_FILES, POSTS, missing_variables
 from dispatcher.settings.retry_checks import RETRY
@@ -108,7 +109,14 @@ def load(
     if problems:
         raise SettingsError(sorted(_without_consequences(problems), key=_order), settings)
     settings = campaigns.select(settings, layers, selected)
-    return settings.with_origins({".".join(path): o for path, o in layers.origins.items()}, env)
+    settings = settings.with_origins({".".join(path): o for path, o in layers.origins.items()})
+    return settings.with_secrets(env, _secret_variables(settings, env))
+
+
+def _secret_variables(settings: Settings, env: Mapping[str, str]) -> set[str]:
+    """Return the names of the variables that may have a secret of these settings."""
+    named = {str(value) for key, value in items(settings) if key.endswith("_variable")}
+    return named | {name for name in env if name.startswith(SECRET_VARIABLES)}
 
 
 def _pop_secrets(layers: Layers) -> Iterator[SettingsProblem]:
