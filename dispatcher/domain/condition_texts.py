@@ -265,6 +265,7 @@ TEXTS: Mapping[Cause, CauseText] = {
                 "`dispatcher check --online` opens it. It is waited for; no restart is needed."
             ),
             "If it names a file, check the export that writes it, and its mount.",
+            "If it names refused posts, correct the client by the status of the answer.",
             "If it is right that no rows come, increase source.expected_every_minutes.",
         ),
     ),
