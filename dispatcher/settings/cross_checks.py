@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dispatcher.domain.loopback import is_loopback
 from dispatcher.drivers.object_store import SCHEMES
 from dispatcher.ledgers.file_system import network_file_system
 from dispatcher.platforms.genesys.regions import REGIONS, api_url, login_url
 from dispatcher.ports import SourceError
 from dispatcher.settings.campaigns import STDIN
 from dispatcher.settings.credentials import is_installed
-from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.key_paths import KeyPath
 from dispatcher.settings.model import CAMPAIGN_SECTIONS, Settings
 from dispatcher.settings.sms_text import alphabet_warning
