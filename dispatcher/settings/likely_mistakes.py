@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from dispatcher.domain.loopback import is_loopback
 from dispatcher.platforms.genesys.regions import REGIONS, api_url, login_url
-from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.model import Settings
 from dispatcher.settings.sms_text import alphabet_warning
 from dispatcher.telemetry.tag_values import same_tags

@@ -1,6 +1,6 @@
 """Loads the settings from all sources, or reports all problems in them at once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Literal
@@ -60,6 +60,9 @@ _RULES: dict[Purpose, tuple[Check, ...]] = {
     "verify": _TOGETHER + PLATFORM,
 }
 
+_WITH_SINKS: Collection[Purpose] = ("run", "check")
+"""The purposes whose sinks are opened with the same settings."""
+
 
 def load(
     config: Path | None = None,
@@ -100,7 +103,8 @@ def load(
     views = campaigns.views(settings, layers, selected)
     findings = apply(_RULES[purpose], settings, invalid_keys, views)
     problems += [_problem(layers, *finding) for finding in findings]
-    problems += [_problem(layers, *finding) for finding in sink_checks.find(settings)]
+    of_sinks = sink_checks.find(settings, opened=purpose in _WITH_SINKS)
+    problems += [_problem(layers, *finding) for finding in of_sinks]
     if purpose not in ("preview", "status"):
         for section in clients.credentials_sections(settings, layers):
             problems += _credentials(*section, layers, env, invalid_keys)

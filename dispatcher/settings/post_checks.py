@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from dispatcher.domain.loopback import is_loopback
 from dispatcher.settings.cross_checks import Check, Finding
-from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.model import Settings, SourceSettings
 
 _OF_FILES = (

@@ -83,9 +83,16 @@ class SnowflakeTarget:
         try:
             self._create_tables()
             (number,) = self._session.execute(self._sql.count).fetchone()
+            self._write_nothing()
         except SnowflakeError as error:
             raise SinkError(f"sink {self._name}: Snowflake {error}") from None
         return f"{number:,} rows in {self._session.login.place}.{self._tables.table}"
+
+    def _write_nothing(self) -> None:
+        """Execute what writes, for no row: the columns and the role's privileges are checked."""
+        self._session.execute(self._sql.merge_nothing)
+        self._session.execute(self._sql.begin_no_cursor)
+        self._session.execute(self._sql.move, "", "", "")
 
     def _create_tables(self) -> None:
         if not self._has_tables:

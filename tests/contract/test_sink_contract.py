@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from dispatcher.domain.ids import ID_LIMIT
 from dispatcher.domain.status import Reason, Relation
 from dispatcher.ports.sink import LineageRange, SinkError, SinkPlace
 from dispatcher.ports.stored_rows import LineageRow
@@ -225,9 +226,70 @@ async def test_a_check_shows_what_is_there_and_writes_no_row(case):
     """A new target is found, and has nothing."""
     target = case.target()
     assert await target.check()
+    assert case.keys() == []
     await target.write(a_range(row(1)))
+    assert await target.check()
     await target.close()
     assert case.keys() == [("key-1", "new-1")]
+
+
+async def test_the_longest_key_that_a_contact_may_have(case):
+    """One row that does not fit would hold up all others for ever."""
+    target, key = case.target(), "\u00fc" * ID_LIMIT
+    await target.write(a_range(row(1, contact_key=key, campaign="c")))
+    await target.close()
+    assert case.keys() == [(key, "new-1")]
+
+
+@pytest.mark.parametrize(
+    ("statement", "lacks"),
+    [
+        ("ALTER TABLE dispatcher_lineage DROP COLUMN message_id", "message_id"),
+        ("ALTER TABLE dispatcher_lineage DROP CONSTRAINT dispatcher_lineage_pkey", "constraint"),
+        ("REVOKE INSERT ON dispatcher_lineage FROM writer", "permission denied"),
+        ("REVOKE UPDATE ON dispatcher_lineage FROM writer", "permission denied"),
+        ("REVOKE INSERT ON dispatcher_sink FROM writer", "permission denied"),
+        ("REVOKE UPDATE ON dispatcher_sink FROM writer", "permission denied"),
+    ],
+)
+async def test_a_check_names_what_writing_lacks(server, statement, lacks):
+    """Before the run, and not only when the first rows go out."""
+    database = server.database()
+    owner = PostgresCase(database).target()
+    await owner.check()
+    await owner.close()
+    database.execute("DROP ROLE IF EXISTS writer")
+    database.execute(f"CREATE ROLE writer LOGIN PASSWORD '{PASSWORD}'")
+    tables = "dispatcher_lineage, dispatcher_sink"
+    database.execute(f"GRANT SELECT, INSERT, UPDATE ON {tables} TO writer")
+    url = database.url.replace("//dispatcher@", "//writer@")
+    writer = SqlTarget("out", SqlTable(url, create=False), PASSWORD)
+    try:
+        assert await writer.check() == "0 rows in dispatcher_lineage"
+        database.execute(statement)
+        with pytest.raises(SinkError, match=lacks):
+            await writer.check()
+    finally:
+        await writer.close()
+        database.execute("DROP OWNED BY writer; DROP ROLE writer")
+
+
+async def test_a_check_of_snowflake_names_a_column_that_is_missing(warehouse):
+    """Before the run, and not only when the first rows go out."""
+    database = warehouse.database()
+    target = SnowflakeCase(database).target()
+    await target.check()
+    database.execute("ALTER TABLE dispatcher_lineage DROP COLUMN message_id")
+    with pytest.raises(SinkError, match=r"(?i)message_id"):
+        await target.check()
+    await target.close()
+
+
+async def test_a_check_of_objects_leaves_nothing(store):
+    """The object that shows whether objects may be written is deleted again."""
+    bucket = store.bucket()
+    await ObjectCase(bucket, "jsonl").target().check()
+    assert "Contents" not in bucket.admin.list_objects_v2(Bucket=bucket.name)
 
 
 async def test_messages_of_a_range_that_comes_again_have_the_same_header(broker):
