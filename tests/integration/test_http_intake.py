@@ -245,6 +245,7 @@ async def test_a_key_that_cannot_be_kept(key):
         ("deflate", b"x", (415, "content_encoding")),
         ("unknown", b"[]", (415, "content_encoding")),
     ],
+    ids=["no gzip", "cut short", "more behind it", "too large", "br", "deflate", "unknown"],
 )
 async def test_bodies_that_cannot_be_decompressed(encoding, body, refusal):
     """The client's mistake is a problem in JSON, is counted, and reaches no campaign."""
