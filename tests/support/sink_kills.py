@@ -1,0 +1,148 @@
+"""Kills one export to a sink after the other, and compares the target with the ledger."""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from dispatcher.app.lineage_export import ExportRequest, export
+from tests.support.crash_launcher import Launcher, launching
+from tests.support.filled_lineage import fill_lineage
+from tests.support.sink_steps import STEPS
+from tests.support.sink_targets import Key, SinkInPlace
+
+ROWS_PER_RANGE = 3
+MOST_RANGES = 3
+"""The range in which a kill comes is one of so many."""
+END_SECONDS = 60.0
+KILLED = -9
+
+
+@dataclass
+class Outcome:
+    """What kills have made of the rows; ``kills`` by step, and problems in words."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    rows: int = 0
+    missing: Sequence[Key] = ()
+    twice: Sequence[Key] = ()
+    foreign: Sequence[Key] = ()
+    problems: list[str] = field(default_factory=list)
+
+    def compare(self, ledger: Sequence[Key], target: Sequence[Key]) -> None:
+        """Compare the rows of the ledger with those of the target."""
+        wanted, found = Counter(ledger), Counter(target)
+        self.rows = len(ledger)
+        self.missing = sorted(wanted.keys() - found.keys())
+        self.twice = sorted(key for key, number in found.items() if number > 1)
+        self.foreign = sorted(found.keys() - wanted.keys())
+        named = {"missing": self.missing, "twice": self.twice, "not of the ledger": self.foreign}
+        for what, keys in named.items():
+            if keys:
+                some = ", ".join(key for key, _ in keys[:3])
+                self.problems.append(f"{len(keys):,} rows {what}, such as {some}")
+
+
+class Export:
+    """The command that sends the lineage of one ledger to one target."""
+
+    def __init__(
+        self, folder: Path, sink: SinkInPlace, launcher: Launcher, broken: str = ""
+    ) -> None:
+        self.kind = sink.kind
+        self.ledger = folder / "ledger.db"
+        self.rows = 0
+        self._sink = sink
+        self._launcher = launcher
+        self._broken = broken
+        self._output = folder / "output"
+        self._config = folder / "dispatcher.toml"
+        settings = {
+            "name": "out", "kind": sink.kind, "rows_per_range": ROWS_PER_RANGE, **sink.settings,
+        }  # fmt: skip
+        lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+        text = [f'[ledger]\npath = "{self.ledger}"', "[[sinks]]", *lines, ""]
+        self._config.write_text("\n".join(text))
+
+    def add(self, number: int) -> None:
+        """Let so many more messages be accepted."""
+        fill_lineage(self.ledger, "c", range(self.rows, self.rows + number))
+        self.rows += number
+
+    def run(self, step: str = "", nth: int = 1) -> int:
+        """Run it in a new process until it is killed at a step or ends; return its status."""
+        self._output.unlink(missing_ok=True)
+        argv = ["lineage", "export", "--config", str(self._config), "--to", "out"]
+        environment = dict(self._sink.environment)
+        self._launcher.start({
+            "argv": argv, "environment": environment, "output": str(self._output),
+            "kind": self.kind, "step": step, "nth": nth, "seed": self.rows, "broken": self._broken,
+        })  # fmt: skip
+        status = self._launcher.ended(END_SECONDS)
+        assert status is not None, f"the export did not end within {END_SECONDS:.0f} s"
+        return status
+
+    def kill(self, step: str, nth: int) -> bool:
+        """Run it until it is killed at a step; return False if it did not reach it."""
+        is_killed = self.run(step, nth) == KILLED and f"killed at {step}\n" in self.output
+        self._sink.after_kill()
+        return is_killed
+
+    @property
+    def output(self) -> str:
+        """What the last process has written."""
+        return self._output.read_text()
+
+    def sent_to_end(self) -> Sequence[str]:
+        """Send the rest, and then nothing; return what is wrong with that."""
+        status, output = self.run(), self.output
+        if status:
+            return [f"the last export has ended with {status}: {output.strip()}"]
+        self.run()
+        if not self.output.startswith("0 rows sent"):
+            return [f"an export after the last one: {self.output.strip()}"]
+        return []
+
+    def compared(self, outcome: Outcome) -> None:
+        """Compare the target with the lineage of the ledger."""
+        out = io.BytesIO()
+        export(ExportRequest(self.ledger, None, "jsonl", None, None, None), out)
+        rows = [json.loads(line) for line in out.getvalue().splitlines()]
+        assert len(rows) == self.rows, "the ledger has lost rows by itself"
+        keys = [(row["contact_key"], row["conversation_id"]) for row in rows]
+        outcome.compare(keys, self._sink.keys())
+
+
+def kill_everywhere(
+    export: Export, kills: int, dice: Random, on_round: Callable[[Outcome], None] = lambda _: None,
+    steps: Sequence[str] = (),
+) -> Outcome:  # fmt: skip
+    """Kill an export so many times at each step, in an order of chance; then let it end.
+
+    Rows are added before each process, which first sends what the one before it has left.
+    """
+    outcome, order = Outcome(), list(steps or STEPS[export.kind])
+    for _ in range(kills):
+        dice.shuffle(order)
+        for step in order:
+            nth = dice.randint(1, MOST_RANGES)
+            export.add((nth + 1) * ROWS_PER_RANGE - dice.randrange(ROWS_PER_RANGE))
+            if export.kill(step, nth):
+                outcome.kills[step] += 1
+            else:
+                outcome.problems.append(f"{step} was not reached: {export.output.strip()[-300:]}")
+        on_round(outcome)
+    outcome.problems += export.sent_to_end()
+    export.compared(outcome)
+    return outcome
+
+
+@contextmanager
+def launching_exports():
+    """Have a process that forks exports for as long as the block lasts."""
+    with launching("tests.support.sink_crashing") as launcher:
+        yield launcher
