@@ -10,10 +10,10 @@ from tests.support.sink_builds import BROKEN
 from tests.support.sink_steps import StepKiller, install
 
 MODULES = (
-    "aiokafka.admin", "obstore", "psycopg", "pyarrow.parquet", "snowflake.connector", "sqlalchemy",
+    "dispatcher.cli.commands.lineage", "aiokafka.admin", "obstore", "psycopg", "pyarrow.parquet", "snowflake.connector", "sqlalchemy",
     "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.dialects.sqlite",
 )  # fmt: skip
-"""What the targets import when they are used."""
+"""What the command and the targets import when they are used."""
 
 
 def start(request: dict[str, Any]) -> None:

@@ -16,8 +16,6 @@ from tests.support.sink_steps import STEPS
 from tests.support.sink_targets import Key, SinkInPlace
 
 ROWS_PER_RANGE = 3
-MOST_RANGES = 3
-"""The range in which a kill comes is one of so many."""
 END_SECONDS = 60.0
 KILLED = -9
 
@@ -53,10 +51,9 @@ class Export:
     def __init__(
         self, folder: Path, sink: SinkInPlace, launcher: Launcher, broken: str = ""
     ) -> None:
-        self.kind = sink.kind
+        self.sink = sink
         self.ledger = folder / "ledger.db"
         self.rows = 0
-        self._sink = sink
         self._launcher = launcher
         self._broken = broken
         self._output = folder / "output"
@@ -77,10 +74,10 @@ class Export:
         """Run it in a new process until it is killed at a step or ends; return its status."""
         self._output.unlink(missing_ok=True)
         argv = ["lineage", "export", "--config", str(self._config), "--to", "out"]
-        environment = dict(self._sink.environment)
+        environment = dict(self.sink.environment)
         self._launcher.start({
             "argv": argv, "environment": environment, "output": str(self._output),
-            "kind": self.kind, "step": step, "nth": nth, "seed": self.rows, "broken": self._broken,
+            "kind": self.sink.kind, "step": step, "nth": nth, "seed": self.rows, "broken": self._broken,
         })  # fmt: skip
         status = self._launcher.ended(END_SECONDS)
         assert status is not None, f"the export did not end within {END_SECONDS:.0f} s"
@@ -89,7 +86,7 @@ class Export:
     def kill(self, step: str, nth: int) -> bool:
         """Run it until it is killed at a step; return False if it did not reach it."""
         is_killed = self.run(step, nth) == KILLED and f"killed at {step}\n" in self.output
-        self._sink.after_kill()
+        self.sink.after_kill()
         return is_killed
 
     @property
@@ -114,7 +111,7 @@ class Export:
         rows = [json.loads(line) for line in out.getvalue().splitlines()]
         assert len(rows) == self.rows, "the ledger has lost rows by itself"
         keys = [(row["contact_key"], row["conversation_id"]) for row in rows]
-        outcome.compare(keys, self._sink.keys())
+        outcome.compare(keys, self.sink.keys())
 
 
 def kill_everywhere(
@@ -125,11 +122,11 @@ def kill_everywhere(
 
     Rows are added before each process, which first sends what the one before it has left.
     """
-    outcome, order = Outcome(), list(steps or STEPS[export.kind])
+    outcome, order = Outcome(), list(steps or STEPS[export.sink.kind])
     for _ in range(kills):
         dice.shuffle(order)
         for step in order:
-            nth = dice.randint(1, MOST_RANGES)
+            nth = dice.randint(1, export.sink.ranges)
             export.add((nth + 1) * ROWS_PER_RANGE - dice.randrange(ROWS_PER_RANGE))
             if export.kill(step, nth):
                 outcome.kills[step] += 1
