@@ -10,9 +10,16 @@ from tests.support.sink_builds import BROKEN
 from tests.support.sink_steps import StepKiller, install
 
 MODULES = (
-    "dispatcher.cli.commands.lineage", "aiokafka.admin", "obstore", "psycopg", "pyarrow.parquet", "snowflake.connector", "sqlalchemy",
-    "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.dialects.sqlite",
-)  # fmt: skip
+    "aiokafka.admin",
+    "dispatcher.cli.commands.lineage",
+    "obstore",
+    "opentelemetry.trace.propagation.tracecontext",
+    "psycopg",
+    "pyarrow.parquet",
+    "snowflake.connector.file_transfer_agent",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite",
+)
 """What the command and the targets import when they are used."""
 
 

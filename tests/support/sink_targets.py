@@ -101,4 +101,4 @@ TARGETS: Mapping[str, Callable[[Path], Any]] = {
     "objects, JSON Lines (S3 by moto)": lambda _: _objects("jsonl"),
     "kafka (tansu)": _kafka,
 }
-"""A target of each kind by its title, there for as long as the block lasts; the slowest one first."""
+"""Targets of each kind by their titles, there for as long as a block lasts; the slowest first."""
