@@ -14,11 +14,13 @@ from tests.support.sink_targets import TARGETS
 
 LAKE, TABLE = "objects, JSON Lines (S3 by moto)", "sql, SQLite"
 WAREHOUSE, TOPIC = "snowflake (fakesnow)", "kafka (tansu)"
+OF_THE_WAREHOUSE = ["put.after", "copy.before", "merge.after", "commit.during", "commit.after"]
+"""The steps in Snowflake that leave most behind; its local server is slow."""
 TELLING = {
     "arrival-first": (TOPIC, ["first.after", "flush.before"], "missing"),
     "range-not-recorded": (LAKE, ["put.after", "arrival.before"], "twice"),
     "cursor-first": (TABLE, ["rows.after"], "missing"),
-    "no-transaction": (WAREHOUSE, ["copy.after", "merge.before"], "missing"),
+    "no-transaction": (WAREHOUSE, ["merge.before"], "missing"),
     "new-name": (LAKE, ["put.after", "arrival.before"], "twice"),
 }
 """Where each broken build does its harm: the target, the steps, and what is wrong with rows."""
@@ -31,14 +33,16 @@ def launcher():
         yield made
 
 
-@pytest.mark.parametrize(("title", "kills"), [(TABLE, 2), (LAKE, 2), (TOPIC, 1), (WAREHOUSE, 1)])
-def test_a_row_is_there_once_wherever_an_export_is_killed(tmp_path, launcher, title, kills):
+@pytest.mark.parametrize("title", [TABLE, LAKE, TOPIC, WAREHOUSE])
+def test_a_row_is_there_once_wherever_an_export_is_killed(tmp_path, launcher, title):
     """New rows come between the kills, and an export that is killed also sends what was left."""
     with TARGETS[title](tmp_path) as sink:
-        outcome = kill_everywhere(Export(tmp_path, sink, launcher), kills, Random(title))
+        steps, kills = (STEPS[sink.kind], 2) if title != WAREHOUSE else (OF_THE_WAREHOUSE, 1)
+        export = Export(tmp_path, sink, launcher)
+        outcome = kill_everywhere(export, kills, Random(title), steps=list(steps))
     assert not outcome.problems
-    assert outcome.kills == dict.fromkeys(STEPS[sink.kind], kills)
-    assert outcome.rows > len(STEPS[sink.kind]) * kills
+    assert outcome.kills == dict.fromkeys(steps, kills)
+    assert outcome.rows > len(steps) * kills
 
 
 @pytest.mark.parametrize("broken", BROKEN)

@@ -31,12 +31,12 @@ def serve(start: Start, modules: Sequence[str]) -> None:
         pid = os.fork()
         if pid == 0:
             _child(start, request)
-        _tell(pid)
+        _report(pid)
         _, status = os.waitpid(pid, 0)
-        _tell(os.waitstatus_to_exitcode(status))
+        _report(os.waitstatus_to_exitcode(status))
 
 
-def _tell(number: int) -> None:
+def _report(number: int) -> None:
     sys.stdout.write(f"{number}\n")
     sys.stdout.flush()
 

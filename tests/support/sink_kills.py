@@ -4,7 +4,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -175,8 +175,6 @@ def kill_everywhere(
     return outcome
 
 
-@contextmanager
-def launching_exports():
-    """Have a process that forks exports for as long as the block lasts."""
-    with launching("tests.support.sink_crashing") as launcher:
-        yield launcher
+def launching_exports() -> AbstractContextManager[Launcher]:
+    """Return a process that forks exports for as long as a block lasts."""
+    return launching("tests.support.sink_crashing")

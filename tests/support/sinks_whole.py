@@ -74,11 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=KILLS, help="for each step of each target")
     parser.add_argument("--broken", choices=BROKEN, default="")
     parser.add_argument("--targets", nargs="+", default=(), help="words of their titles; all")
-    given = parser.parse_args(arguments)
-    words = given.targets or ("",)
+    options = parser.parse_args(arguments)
+    words = options.targets or ("",)
     titles = [title for title in TARGETS if any(word.lower() in title.lower() for word in words)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        outcomes = pool.map(lambda title: play(title, given.kills, given.broken), titles)
+        outcomes = pool.map(lambda title: play(title, options.kills, options.broken), titles)
         found = dict(zip(titles, outcomes, strict=True))
     _say("\n".join([HEADER, *(_line(title, outcome) for title, outcome in found.items())]))
     return int(any(outcome.problems for outcome in found.values()))
