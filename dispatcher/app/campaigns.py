@@ -14,7 +14,8 @@ from dispatcher.app.store import open_store
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
 from dispatcher.app.wiring import make_likeness, make_policy
 from dispatcher.engine.campaign_rules import CampaignRules
-from dispatcher.engine.campaign_run import Campaign, CampaignRun, make_campaign_run
+from dispatcher.engine.campaign_run import Campaign, CampaignRun
+from dispatcher.engine.campaign_wiring import make_campaign_run
 from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.intake import ContactLimit
 from dispatcher.engine.scheduling import Weight

@@ -103,6 +103,7 @@ def _target(
         check_room(run, http.most_waiting)
 
     def answered(status: HTTPStatus, rows: int) -> None:
+        source.note_answer(status)
         events.emit(PostAnswered(str(status.value), rows))
 
     return PostTarget(source.accept, check, token, answered, http.most_bytes)

@@ -6,6 +6,7 @@ from dispatcher.app.sinks import make_target
 from dispatcher.domain.errors import DispatcherError
 from dispatcher.settings import Settings
 from dispatcher.settings.sinks import AnySink, WebhookSettings
+from dispatcher.sinks.webhook_check import check_webhook
 
 
 async def check_sinks(settings: Settings) -> list[OnlineFinding]:
@@ -18,7 +19,7 @@ async def _check_sink(sink: AnySink, settings: Settings) -> OnlineFinding:
     try:
         if isinstance(sink, WebhookSettings):
             read_password(what, sink, settings.environment)
-            return OnlineFinding(what, "a notice is posted only when there is one", ok=True)
+            return OnlineFinding(what, await check_webhook(sink.name, sink.url), ok=True)
         target = make_target(sink, settings.environment)
         try:
             return OnlineFinding(what, await target.check(), ok=True)

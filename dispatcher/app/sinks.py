@@ -116,7 +116,7 @@ async def _measure(sinks: Mapping[str, LineagePump | Webhook], events: EventSink
         for name, sink in sinks.items():
             await sink.measure()
             state = sink.state
-            events.emit(SinkLagged(name, state.lag, failing=bool(state.error)))
+            events.emit(SinkLagged(name, state.lag, state.error))
         await asyncio.sleep(GAUGE_SECONDS)
 
 

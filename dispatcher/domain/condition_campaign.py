@@ -178,7 +178,7 @@ def _source(facts: Facts) -> Iterator[Finding]:
     if not source.watched and age <= facts.expected_every:
         waits_for = ""  # a pipe: it is known that rows come seldom
     if waits_for:
-        words = f"the source has a part that cannot be read: {waits_for}"
+        words = f"the source, or a part of it, cannot be read: {waits_for}"
         yield Finding(Cause.SOURCE_STALLED, words, {**rows, "detail": waits_for})
     if facts.oldest_due > 0 or facts.in_flight or waits_for:
         return  # rows are read when their contacts can be worked on
@@ -217,13 +217,15 @@ def _sinks(facts: Facts) -> Iterator[Finding]:
     failing = [one for one in facts.failing_sinks if one.seconds >= FAILING_SINK_SECONDS]
     if failing:
         worst = max(failing, key=lambda one: one.seconds)
+        why = worst.error.removeprefix(f"sink {worst.name}: ")
         words = (
             f"the sink {worst.name} has failed for {worst.seconds:.0f} s; {worst.rows} rows of the "
-            "lineage wait for it"
+            f"lineage wait for it: {why}"
         )
         evidence: dict[str, EvidenceValue] = {
             "sink": worst.name,
             "rows": worst.rows,
             "sinks": len(failing),
+            "detail": why,
         }
         yield Finding(Cause.SINK_BEHIND, words, evidence)

@@ -186,11 +186,15 @@ class DiskTrend:
 
 @dataclass(frozen=True, slots=True)
 class FailingSink:
-    """A sink has taken nothing for ``seconds``, and ``rows`` of the lineage wait for it."""
+    """A sink has taken nothing for ``seconds``, and ``rows`` of the lineage wait for it.
+
+    ``error`` is why, for people.
+    """
 
     name: str
     rows: int
     seconds: float
+    error: str
 
 
 @dataclass(frozen=True, slots=True)

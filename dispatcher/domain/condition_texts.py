@@ -257,10 +257,15 @@ TEXTS: Mapping[Cause, CauseText] = {
         Impact.DELAYED,
         (
             (
-                "Read in the evidence why a part of the source cannot be read, or since when it is "
-                "silent."
+                "Read in the evidence why the source or a part of it cannot be read, or since when "
+                "it is silent."
             ),
-            "Check the export that writes the source, and its mount.",
+            (
+                "If the evidence names a server, check that it runs and can be reached from here: "
+                "`dispatcher check --online` opens it. It is waited for; no restart is needed."
+            ),
+            "If it names a file, check the export that writes it, and its mount.",
+            "If it names refused posts, correct the client by the status of the answer.",
             "If it is right that no rows come, increase source.expected_every_minutes.",
         ),
     ),
@@ -381,7 +386,7 @@ TEXTS: Mapping[Cause, CauseText] = {
         Priority.P3,
         Impact.NONE,
         (
-            "Read in the event `sink.failed` of the log, or in `dispatcher status --json`, why.",
+            "Read in the evidence which sink fails, and why.",
             "Run `dispatcher check --online`: it opens each sink and names what it lacks.",
             "Nothing is lost: what waits goes out as soon as the sink takes it.",
         ),

@@ -345,12 +345,12 @@ class ConditionJudged:
 class SinkLagged:
     """How many lineage rows have not gone out to a sink, emitted several times a minute.
 
-    One that is ``failing`` did not take the last range.
+    ``error`` is why it does not take the last range; empty if it does.
     """
 
     sink: str
     rows: int
-    failing: bool = False
+    error: str = ""
 
 
 Event = (

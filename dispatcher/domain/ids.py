@@ -2,6 +2,9 @@
 
 import re
 
+ID_LIMIT = 256
+"""The most characters of an id or a key."""
+
 _UUID_LENGTH = 36
 _is_uuid = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}").fullmatch
 

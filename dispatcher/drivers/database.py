@@ -7,6 +7,7 @@ from typing import Any
 from dispatcher.drivers.errors import DriverError
 
 CONNECT_SECONDS = 10
+"""How long a driver waits for a server that does not answer when it connects."""
 
 
 def load_sqlalchemy() -> Any:
@@ -59,6 +60,11 @@ def open_engine(
         raise DriverError(
             "it is not a URL of SQLAlchemy, such as postgresql+psycopg://user@host/database"
         ) from None
+
+
+def connect_limit(driver: str) -> dict[str, object]:
+    """Return a driver's argument that limits how long it connects; none for one not known."""
+    return {"connect_timeout": CONNECT_SECONDS} if driver in ("psycopg", "pymysql") else {}
 
 
 def first_line(error: object, password: str) -> str:

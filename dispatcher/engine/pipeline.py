@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from dispatcher.domain.doubts import Doubts
-from dispatcher.domain.status import Step
 from dispatcher.engine.campaign_run import CampaignRun
 from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.conclusions import conclude_all, conclude_quiet
-from dispatcher.engine.due_times import NEVER
+from dispatcher.engine.run_end import RunEnd
 from dispatcher.engine.run_options import PipelineOptions, RunOutcome
 from dispatcher.engine.scheduling import make_scheduler
 from dispatcher.ports import Batch, Claim, Clock, SourceError
@@ -178,24 +177,17 @@ class Pipeline:
         for campaign in self._campaigns:
             await campaign.start(self._options.workers)
             group.create_task(campaign.intake.admit_at_once(), name=f"intake-{campaign.name}")
-        idle_since, deadline = NEVER, 0.0
+        end = RunEnd(self._campaigns, self._pool, self._clock, self._options)
         while not self._stopping.is_set():
             if await self._supply():
                 continue
-            if all(campaign.idle for campaign in self._campaigns):
-                now = self._clock.time()
-                idle_since = min(idle_since, now)
-                deadline = max(deadline, self._deadline(idle_since))
-                outcome = self._outcome_when_idle(now, deadline)
-                if outcome is not None:
-                    halts = await conclude_all(self._campaigns)
-                    return RunOutcome.HALTED if halts else outcome
+            is_idle = all(campaign.idle for campaign in self._campaigns)
+            if is_idle and (outcome := end.when_idle()) is not None:
+                halts = await conclude_all(self._campaigns)
+                return RunOutcome.HALTED if halts else outcome
             await conclude_quiet(self._campaigns, self._options.wait_limit)
-            if self._options.once:
-                if self._halted_too_long():
-                    return RunOutcome.HALTED
-                if self._pool.hold_remaining(Step.CHECK) > self._options.wait_limit:
-                    return RunOutcome.DEFERRED
+            if (outcome := end.when_held_up()) is not None:
+                return outcome
             await self._wait_for_work()
         return RunOutcome.DRAINED
 
@@ -216,38 +208,6 @@ class Pipeline:
                 self._queue.put_nowait(_TAKE)
             supplied = supplied or bool(claims)
         return supplied
-
-    def _outcome_when_idle(self, now: float, deadline: float) -> RunOutcome | None:
-        """Return how the run ends if nothing is left for it to do before ``deadline``."""
-        halted = [c.halted_since for c in self._campaigns if c.halted_since is not None]
-        if any(campaign.intake.limited for campaign in self._campaigns):
-            return RunOutcome.HALTED if halted else RunOutcome.DONE
-        due = min(min(c.next_due, c.reconciler.next_look_back) for c in self._campaigns)
-        if not self._options.once or due <= now:
-            return None
-        if halted and self._clock.monotonic() - max(halted) <= self._options.wait_limit:
-            return None
-        if halted and due > deadline:
-            return RunOutcome.HALTED
-        if due == NEVER:
-            held_back = any(campaign.held_back for campaign in self._campaigns)
-            return RunOutcome.PAUSED if held_back else RunOutcome.DONE
-        if due <= deadline:
-            return None
-        return RunOutcome.DEFERRED if self._pool.halted_since is None else RunOutcome.HALTED
-
-    def _deadline(self, idle_since: float) -> float:
-        """Return until when an idle run waits: for longer if contacts are in doubt."""
-        deadline = idle_since + self._options.wait_limit
-        for campaign in self._campaigns:
-            if campaign.reconciler.next_look_back != NEVER:
-                since = max(idle_since, campaign.due_times.last_doubt)
-                deadline = max(deadline, since + self._options.doubt_limit)
-        return deadline
-
-    def _halted_too_long(self) -> bool:
-        since = self._pool.halted_since
-        return since is not None and self._clock.monotonic() - since > self._options.wait_limit
 
     async def _wait_for_work(self) -> None:
         """Wait until the workers want more, a contact is due, or a source has a batch."""

@@ -8,9 +8,7 @@ from socket import socket
 import orjson
 from aiohttp import web
 
-_SHUTDOWN_SECONDS = 1.0
-"""How long a stop waits for open connections."""
-
+from dispatcher.http_server.runner import make_runner
 
 JsonResponse = tuple[HTTPStatus, Mapping[str, object]]
 """Status and body; values that JSON has no type for are written as their text."""
@@ -38,9 +36,7 @@ async def serve_json(
     app = web.Application(client_max_size=1 << 20)
     app.add_routes([web.get(path, _adapt(handler)) for path, handler in get.items()])
     app.add_routes([web.post(path, _adapt(handler)) for path, handler in post.items()])
-    runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS
-    )
+    runner = make_runner(app)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     if isinstance(address, socket):

@@ -1,17 +1,27 @@
 """HTTP intake: ``POST /campaigns/NAME/contacts``."""
 
-import asyncio
 import errno
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 import orjson
 from aiohttp import web
 
 from dispatcher.domain.errors import DispatcherError, ExitCode
+from dispatcher.domain.loopback import is_loopback
+from dispatcher.http_server.post_body import (
+    BODY_SECONDS,
+    DamagedBodyError,
+    SlowBodyError,
+    TooLargeError,
+    UnknownEncodingError,
+    read_body,
+)
+from dispatcher.http_server.runner import make_runner
 from dispatcher.ports import Post, PostLayout, PostRefusal, PostRefusedError, Receipt
 
 PROBLEM_TYPE = "application/problem+json"
@@ -26,8 +36,6 @@ LAYOUTS: Mapping[str, PostLayout] = {
     "application/jsonlines": PostLayout.LINES,
 }
 """The content types that are accepted."""
-BODY_SECONDS = 30.0
-"""How long a body may take to arrive."""
 MOST_KEY = 255
 """Characters that an Idempotency-Key may have."""
 
@@ -41,7 +49,6 @@ _STATUSES: Mapping[PostRefusal, HTTPStatus] = {
     PostRefusal.PAUSED: HTTPStatus.TOO_MANY_REQUESTS,
     PostRefusal.CLOSED: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-_SHUTDOWN_SECONDS = 1.0
 
 
 class PostAddressError(DispatcherError, OSError):
@@ -83,9 +90,7 @@ async def serve_posts(
     )
     app.middlewares.append(_as_problems)
     app.router.add_post("/campaigns/{name}/contacts", _PostHandler(targets).handle)
-    runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS
-    )
+    runner = make_runner(app, auto_decompress=False)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
@@ -133,6 +138,8 @@ class _PostHandler:
         token = target.token()
         if token and not is_bearer(request.headers.get("Authorization", ""), token):
             raise _HttpProblem(_unauthorized())
+        if not token:
+            _check_local(request)
         layout = _layout(request)
         key = _key(request)
         target.check()
@@ -164,6 +171,29 @@ def is_bearer(header: str, token: str) -> bool:
     return same and scheme.lower() == "bearer"
 
 
+def _check_local(request: web.Request) -> None:
+    """Refuse what a browser sends for a page: without a token every web site could post.
+
+    Each post of a page has an Origin, and that of a page whose name was pointed to this machine
+    has a foreign Host.
+    """
+    host = request.headers.get("Host", "")
+    if "Origin" not in request.headers and (not host or is_loopback(_host_name(host))):
+        return
+    detail = (
+        "without a token only programs of this machine may post, by its address, and no pages of a "
+        "browser; set source.http.token_file or token_variable to accept others"
+    )
+    raise _HttpProblem(_problem(HTTPStatus.FORBIDDEN, "foreign", detail))
+
+
+def _host_name(header: str) -> str:
+    try:
+        return urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        return ""
+
+
 def _layout(request: web.Request) -> PostLayout:
     declared = "Content-Type" in request.headers
     layout = LAYOUTS.get(request.content_type if declared else "")
@@ -187,19 +217,21 @@ def _key(request: web.Request) -> str:
 
 async def _body(request: web.Request, most_bytes: int) -> bytes:
     """Return the body, decompressed."""
-    too_large = (request.content_length or 0) > most_bytes
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = b"" if too_large else await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        too_large, body = True, b""
-    except TimeoutError:
+        return await read_body(request, most_bytes)
+    except UnknownEncodingError:
+        detail = "the Content-Encoding must be gzip, or none"
+        response = _problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "content_encoding", detail)
+        response.headers["Accept-Encoding"] = "gzip"
+    except SlowBodyError:
         detail = f"the body did not arrive within {BODY_SECONDS:g} s"
-        raise _HttpProblem(_problem(HTTPStatus.REQUEST_TIMEOUT, "slow_body", detail)) from None
-    if too_large or len(body) > most_bytes:
+        response = _problem(HTTPStatus.REQUEST_TIMEOUT, "slow_body", detail)
+    except DamagedBodyError as error:
+        response = _problem(HTTPStatus.BAD_REQUEST, PostRefusal.MALFORMED, str(error))
+    except TooLargeError:
         detail = f"the body has more than {most_bytes:,} bytes (source.http.most_bytes); split it"
-        raise _HttpProblem(_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_bytes", detail))
-    return body
+        response = _problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_bytes", detail)
+    raise _HttpProblem(response)
 
 
 def _accepted(receipt: Receipt) -> web.Response:

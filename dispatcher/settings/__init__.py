@@ -7,8 +7,9 @@ override earlier ones. Secrets are not settings: ``[credentials]`` says where th
 
 from dispatcher.settings.clients import per_client_settings, requests_per_minute, secret_variables
 from dispatcher.settings.credentials import CredentialsSettings
-from dispatcher.settings.cross_checks import warnings
 from dispatcher.settings.errors import SettingsError, SettingsProblem
+from dispatcher.settings.likely_mistakes import warnings
+from dispatcher.settings.listing import describe
 from dispatcher.settings.loader import Purpose, load
 from dispatcher.settings.model import (
     CampaignSettings,
@@ -30,6 +31,7 @@ __all__ = [
     "SettingsError",
     "SettingsProblem",
     "SourceSettings",
+    "describe",
     "load",
     "per_client_settings",
     "requests_per_minute",

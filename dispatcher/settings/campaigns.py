@@ -22,12 +22,26 @@ def fill_placeholders(layers: Layers, *, complete: bool) -> None:
     If campaigns are listed, the short form's values need one. With ``complete`` each campaign's
     values do, too, because they may be missing.
     """
+    kind = layers.values.get(("source", "kind"), WITH_PATH[0])
     if layers.listed or complete:
         layers.values.setdefault(("campaign",), UNNAMED)
-        layers.values.setdefault(("source", "path"), STDIN)
+        _fill_path(layers, ("source",), kind, complete=complete)
     for name in layers.items() if complete else ():
         layers.values.setdefault((name, "name"), UNNAMED)
-        layers.values.setdefault((name, "source", "path"), STDIN)
+        own_kind = layers.values.get((name, "source", "kind"), kind)
+        _fill_path(layers, (name, "source"), own_kind, complete=True)
+
+
+def _fill_path(layers: Layers, section: KeyPath, kind: object, *, complete: bool) -> None:
+    """Set a placeholder for the path of a source that needs one.
+
+    With ``complete`` nothing is read, so the placeholder cannot conflict with ``watch``.
+    """
+    if kind not in WITH_PATH or (*section, "path") in layers.values:
+        return
+    layers.values[(*section, "path")] = STDIN
+    if complete:
+        layers.values[(*section, "watch")] = False
 
 
 def pop_missing_paths(layers: Layers) -> Iterator[KeyPath]:

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
-from ipaddress import ip_address
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from dispatcher.domain.contact import TEXT_LIMIT
+from dispatcher.domain.loopback import is_loopback
 from dispatcher.domain.quiet_hours import QuietHours, parse_holiday
 from dispatcher.engine.time_zones import find_zone
 from dispatcher.platforms.genesys.regions import (
@@ -39,14 +39,6 @@ class SettingsSection(BaseModel):
         validate_default=True,
         hide_input_in_errors=True,
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Return True if ``host`` can only be this machine: localhost, 127.0.0.0/8 or ::1."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def without_userinfo(url: str) -> str:

@@ -1,6 +1,6 @@
 """Loads the settings from all sources, or reports all problems in them at once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Literal
@@ -11,12 +11,13 @@ from dispatcher.settings import (
     campaigns,
     clients,
     credentials,
-    cross_checks,
     error_messages,
     sink_checks,
     value_sources,
 )
+from dispatcher.settings.column_checks import COLUMNS
 from dispatcher.settings.credentials import CredentialsSettings
+from dispatcher.settings.cross_checks import Check, apply
 from dispatcher.settings.errors import (
     DEFAULTS,
     MISSING,
@@ -25,6 +26,7 @@ from dispatcher.settings.errors import (
     SettingsError,
     SettingsProblem,
 )
+from dispatcher.settings.file_checks import FILES, LEDGER
 from dispatcher.settings.kafka_checks import KAFKA, KAFKA_FILES
 from dispatcher.settings.key_paths import (
     CLIENTS,
@@ -36,24 +38,30 @@ from dispatcher.settings.key_paths import (
     item_list,
 )
 from dispatcher.settings.layers import Layers
-from dispatcher.settings.model import SECRETS, Settings
+from dispatcher.settings.listing import items
+from dispatcher.settings.model import SECRET_VARIABLES, SECRETS, Settings
 from dispatcher.settings.platform_checks import PLATFORM
+from dispatcher.settings.post_checks import POST_FILES, POSTS, missing_variables
+from dispatcher.settings.retry_checks import RETRY
 from dispatcher.settings.snowflake_checks import SNOWFLAKE, SNOWFLAKE_FILES
-from dispatcher.settings.source_checks import SOURCE, SOURCE_FILES, missing_variables
+from dispatcher.settings.source_checks import SOURCE
 from dispatcher.settings.source_kinds import WITH_PATH
 
 Purpose = Literal["run", "check", "preview", "status", "verify"]
 """What the settings are for; it decides which checks are made."""
 
-_TOGETHER = cross_checks.TOGETHER + SOURCE + KAFKA + SNOWFLAKE
-_FILES = cross_checks.FILES + SOURCE_FILES + KAFKA_FILES + SNOWFLAKE_FILES
-_RULES: dict[Purpose, tuple[cross_checks.Check, ...]] = {
+_TOGETHER = RETRY + SOURCE + COLUMNS + POSTS + KAFKA + SNOWFLAKE
+_FILES = FILES + POST_FILES + KAFKA_FILES + SNOWFLAKE_FILES
+_RULES: dict[Purpose, tuple[Check, ...]] = {
     "run": _TOGETHER + PLATFORM + _FILES,
-    "check": _TOGETHER + PLATFORM + _FILES + cross_checks.LEDGER,
+    "check": _TOGETHER + PLATFORM + _FILES + LEDGER,
     "preview": _TOGETHER + PLATFORM + _FILES,
     "status": _TOGETHER,
     "verify": _TOGETHER + PLATFORM,
 }
+
+_WITH_SINKS: Collection[Purpose] = ("run", "check")
+"""The purposes whose sinks are opened with the same settings."""
 
 
 def load(
@@ -93,9 +101,10 @@ def load(
     problems += invalid
     invalid_keys = frozenset(problem.key for problem in invalid)
     views = campaigns.views(settings, layers, selected)
-    findings = cross_checks.apply(_RULES[purpose], settings, invalid_keys, views)
+    findings = apply(_RULES[purpose], settings, invalid_keys, views)
     problems += [_problem(layers, *finding) for finding in findings]
-    problems += [_problem(layers, *finding) for finding in sink_checks.find(settings)]
+    of_sinks = sink_checks.find(settings, opened=purpose in _WITH_SINKS)
+    problems += [_problem(layers, *finding) for finding in of_sinks]
     if purpose not in ("preview", "status"):
         for section in clients.credentials_sections(settings, layers):
             problems += _credentials(*section, layers, env, invalid_keys)
@@ -104,7 +113,14 @@ def load(
     if problems:
         raise SettingsError(sorted(_without_consequences(problems), key=_order), settings)
     settings = campaigns.select(settings, layers, selected)
-    return settings.with_origins({".".join(path): o for path, o in layers.origins.items()}, env)
+    settings = settings.with_origins({".".join(path): o for path, o in layers.origins.items()})
+    return settings.with_secrets(env, _secret_variables(settings, env))
+
+
+def _secret_variables(settings: Settings, env: Mapping[str, str]) -> set[str]:
+    """Return the names of the variables that may have a secret of these settings."""
+    named = {str(value) for key, value in items(settings) if key.endswith("_variable")}
+    return named | {name for name in env if name.startswith(SECRET_VARIABLES)}
 
 
 def _pop_secrets(layers: Layers) -> Iterator[SettingsProblem]:

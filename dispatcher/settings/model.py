@@ -1,6 +1,6 @@
 """Every setting with its default and its bounds."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,7 +29,6 @@ from dispatcher.settings.field_types import (
     Text,
     Texts,
     Timezone,
-    without_userinfo,
 )
 from dispatcher.settings.sinks import AnySink
 from dispatcher.settings.source_kinds import (
@@ -40,7 +39,6 @@ from dispatcher.settings.source_kinds import (
     SourceKind,
     SqlSettings,
 )
-from dispatcher.settings.toml_format import as_toml
 from dispatcher.sources.options import NULL_VALUES, MangledNumbers, Meaning, SourceFormat
 
 
@@ -250,23 +248,18 @@ class Settings(SettingsSection):
     _origins: Mapping[str, SettingOrigin] = PrivateAttr(default_factory=dict)
     _environment: Mapping[str, SecretStr] = PrivateAttr(default_factory=dict)
 
-    def with_origins(
-        self, origins: Mapping[str, SettingOrigin], env: Mapping[str, str]
-    ) -> "Settings":
-        """Return these settings with the origin of each key, and the secrets of the environment."""
-        secrets = {n: SecretStr(env.get(f"DISPATCHER_{n.upper()}", "").strip()) for n in SECRETS}
-        copy = self.model_copy(update=secrets)
+    def with_origins(self, origins: Mapping[str, SettingOrigin]) -> "Settings":
+        """Return these settings with the origin of each key."""
+        copy = self.model_copy()
         copy._origins = origins  # noqa: SLF001 - of the same class
-        named = set(copy._named_variables())  # noqa: SLF001 - as above
-        names = [name for name in env if name.startswith(SECRET_VARIABLES) or name in named]
-        copy._environment = {name: SecretStr(env[name]) for name in names}  # noqa: SLF001 - of the same class
         return copy
 
-    def _named_variables(self) -> Iterator[str]:
-        """Yield the names of the variables that settings name for a secret."""
-        for key, value in self._items():
-            if key.endswith("_variable"):
-                yield str(value)
+    def with_secrets(self, env: Mapping[str, str], variables: Collection[str]) -> "Settings":
+        """Return these settings with the client's secrets, and these variables if they are set."""
+        secrets = {n: SecretStr(env.get(f"DISPATCHER_{n.upper()}", "").strip()) for n in SECRETS}
+        copy = self.model_copy(update=secrets)
+        copy._environment = {n: SecretStr(env[n]) for n in variables if n in env}  # noqa: SLF001 - as above
+        return copy
 
     @property
     def environment(self) -> Mapping[str, SecretStr]:
@@ -289,57 +282,6 @@ class Settings(SettingsSection):
         origins = [o for k, o in self._origins.items() if k == key or k.startswith(below)]
         return origins[-1] if origins else None
 
-    def describe(self) -> str:
-        """Return all settings as text, one a line, each with where it was set. No secrets."""
-        rows = list(self._described())
-        width = max(len(f"{key} = {value}") for key, value, _ in rows if len(value) < _WIDE)
-        lines = (f"{f'{key} = {value}':<{width}}  # {place}" for key, value, place in rows)
-        return "\n".join(lines)
-
-    def _described(self) -> Iterator[tuple[str, str, str]]:
-        """Yield every key, its value as TOML writes it, and where it was set."""
-        for key, value in self._items():
-            shown = without_userinfo(str(value)) if key == "platform.proxy" else value
-            head, _, rest = key.partition(".")
-            section = rest.partition(".")[0]
-            inherited = section in INHERITED and not self.origin(f"{head}.{section}")
-            yield key, as_toml(shown), str(self.origin(rest if inherited else key) or "default")
-        if self.credentials.source == "env" and not self.clients:
-            for name in SECRETS:
-                secret = getattr(self, name).get_secret_value()
-                yield name, "(set)" if secret else "(not set)", "environment"
-
-    def _items(self) -> Iterator[tuple[str, object]]:
-        """Yield every key and its value, except secrets."""
-        is_list = any(key.startswith("campaigns[") for key in self._origins)
-        skipped = {
-            "campaigns",
-            "clients",
-            "sinks",
-            *SECRETS,
-            *(("campaign", "source") if is_list else ()),
-        }
-        for name, value in self:
-            if name not in skipped:
-                yield from _leaves(name, value)
-        for number, campaign in enumerate(self.campaigns if is_list else (), 1):
-            yield from _leaves(f"campaigns[{number}]", campaign)
-        for number, client in enumerate(self.clients, 1):
-            quota = client.requests_per_minute or self.platform.requests_per_minute
-            shown = client.model_copy(update={"requests_per_minute": quota})
-            yield from _leaves(f"clients[{number}]", shown)
-        for number, sink in enumerate(self.sinks, 1):
-            yield from _leaves(f"sinks[{number}]", sink)
-
-
-def _leaves(key: str, value: object) -> Iterator[tuple[str, object]]:
-    """Yield a key and its value, or those inside a section."""
-    if isinstance(value, SettingsSection):
-        for name, inner in value:
-            yield from _leaves(f"{key}.{name}", inner)
-    elif value is not None:  # a section that is not there
-        yield key, value
-
 
 SECRETS = ("client_id", "client_secret")
 """The fields that the file cannot set: they come from the environment only."""
@@ -352,5 +294,3 @@ CAMPAIGN_SECTIONS = ("source", "message", "rules")
 
 INHERITED = ("message", "rules")
 """The sections that a campaign inherits from the top if it does not have them."""
-
-_WIDE = 48

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from dispatcher.domain.loopback import is_loopback
 from dispatcher.platforms.genesys.regions import REGIONS, api_url, find_region, login_url
 from dispatcher.platforms.genesys.requests import text_limit
 from dispatcher.settings.cross_checks import Check, Finding
 from dispatcher.settings.errors import MISSING
-from dispatcher.settings.field_types import is_loopback
 from dispatcher.settings.model import PlatformSettings, Settings
 from dispatcher.settings.sms_text import too_many_parts
 from dispatcher.sources.rows.template import Template

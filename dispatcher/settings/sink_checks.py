@@ -17,8 +17,8 @@ Finding = tuple[KeyPath, str, str]
 """The key, what is wrong with it, and a hint what to do."""
 
 
-def find(settings: Settings) -> Iterator[Finding]:
-    """Yield what is wrong with the sinks."""
+def find(settings: Settings, *, opened: bool) -> Iterator[Finding]:
+    """Yield what is wrong with the sinks; files are looked for if the sinks are ``opened``."""
     known = {campaign.name for campaign in settings.campaigns}
     for number, sink in enumerate(settings.sinks, 1):
         prefix = item(number, SINKS)
@@ -26,14 +26,15 @@ def find(settings: Settings) -> Iterator[Finding]:
             if name not in known:
                 problem = f'has "{name}", which is no campaign of this configuration'
                 yield (prefix, "campaigns"), problem, f"there are: {', '.join(sorted(known))}"
-        for key, problem, hint in _find_in(sink):
+        for key, problem, hint in _find_in(sink, opened=opened):
             yield (prefix, key), problem, hint
 
 
-def _find_in(sink: AnySink) -> Iterator[tuple[str, str, str]]:
+def _find_in(sink: AnySink, *, opened: bool) -> Iterator[tuple[str, str, str]]:
     """Yield what is wrong with the keys of one sink."""
     if isinstance(sink, SnowflakeSinkSettings):
-        for key, finding in (find_files(sink) | find_login(sink)).items():
+        files = find_files(sink) if opened else {}
+        for key, finding in (files | find_login(sink)).items():
             yield key, *finding
     if not isinstance(sink, SqlSinkSettings | KafkaSinkSettings | WebhookSettings):
         return

@@ -1,71 +1,77 @@
-"""Checks of ``[source]`` for contacts that are posted over HTTP."""
+"""Checks of ``source.kind`` with the path and the sections of the kinds."""
 
-import os
-from collections.abc import Iterator, Mapping
-from functools import partial
-from pathlib import Path
-
+from dispatcher.drivers.object_store import SCHEMES
+from dispatcher.ports import SourceError
+from dispatcher.settings.campaigns import STDIN
 from dispatcher.settings.cross_checks import Check, Finding
-from dispatcher.settings.field_types import is_loopback
-from dispatcher.settings.model import Settings, SourceSettings
-
-_OF_FILES = (
-    "format", "watch", "poll_seconds", "stable_seconds", "delimiter", "max_record_lines", "header",
-)  # fmt: skip
-"""Keys of ``[source]`` that mean nothing for posts."""
+from dispatcher.settings.model import Settings
+from dispatcher.settings.source_kinds import NEEDED_SECTIONS, SECTIONS, WITH_PATH
+from dispatcher.sources.objects.patterns import parse_address
 
 
-def _of_files(s: Settings, key: str) -> Finding | None:
-    """Report a key that posts do not have."""
-    default = SourceSettings.model_fields[key].default
-    if s.source.kind != "http" or getattr(s.source, key) == default:
+def _stdin(s: Settings) -> Finding | None:
+    if s.source.watch and s.source.path == STDIN:
+        return "cannot be true for standard input", "name a folder in source.path"
+    return None
+
+
+def _path(s: Settings) -> Finding | None:
+    kind = s.source.kind
+    if kind not in WITH_PATH and s.source.path not in ("", STDIN):
+        return f'is set, and source.kind is "{kind}"', "remove it, or set another kind"
+    return None
+
+
+def _section(s: Settings) -> Finding | None:
+    kind = s.source.kind
+    if kind not in NEEDED_SECTIONS or getattr(s.source, kind) is not None:
         return None
-    return "is for files", 'source.kind is "http"; remove the key'
-
-
-def _token(s: Settings) -> Finding | None:
-    http = s.source.posts
-    if s.source.kind != "http":
-        return None
-    if http.token_file and http.token_variable:
-        return "and source.http.token_variable are both set", "remove one of the two"
-    if http.token_file or http.token_variable or is_loopback(http.host):
-        return None
-    problem = (
-        f'is empty, and source.http.host "{http.host}" is not loopback: everybody who reaches the '
-        "port could send messages"
+    return (
+        f'is "{kind}", and there is no section [source.{kind}]',
+        f"see config/examples/{kind}.toml",
     )
-    hint = "name a file with the token that clients must have, or set source.http.token_variable"
-    return problem, hint
 
 
-def _token_file(s: Settings) -> Finding | None:
-    path = s.source.posts.token_file
-    hint = "a file with the token that clients must have, and nothing else"
-    if not path:
+def _password(s: Settings) -> Finding | None:
+    sql = s.source.sql
+    if sql is None or not (sql.password_file and sql.password_variable):
         return None
-    if not Path(path).is_file():
-        return f'is not a file: "{path}"', hint
-    if not os.access(path, os.R_OK):
-        return f'cannot be read: "{path}"', hint
-    return None if Path(path).stat().st_size else (f'is empty: "{path}"', hint)
+    return "is set together with password_variable", "keep one of the two"
 
 
-def missing_variables(settings: Settings, env: Mapping[str, str]) -> Iterator[str]:
-    """Yield the variables that a campaign's source needs and that are not set."""
-    variable = settings.source.posts.token_variable
-    if variable and not env.get(variable, "").strip():
-        yield variable
+def _objects(s: Settings) -> Finding | None:
+    path = s.source.path
+    looks_so = path.partition("://")[0] in SCHEMES and "://" in path
+    if s.source.kind == "files":
+        return ("is an address of objects", 'set source.kind = "objects"') if looks_so else None
+    if s.source.kind != "objects":
+        return None
+    try:
+        address = parse_address(path)
+    except SourceError as error:
+        return str(error), ""
+    if s.source.watch and not address.has_magic:
+        return "is one object, and source.watch is true", "watch a prefix or a glob"
+    return None
+
+
+def _kind(s: Settings) -> Finding | None:
+    """Report a section of another kind of source."""
+    others = [kind for kind in SECTIONS if kind != s.source.kind]
+    if unused := [kind for kind in others if getattr(s.source, kind) is not None]:
+        return (
+            f'is "{s.source.kind}", and there is a section [source.{unused[0]}]',
+            f'set source.kind = "{unused[0]}", or remove the section',
+        )
+    return None
 
 
 SOURCE = (
-    *(Check((f"source.{key}", "source.kind"), partial(_of_files, key=key)) for key in _OF_FILES),
-    Check(
-        ("source.http.token_file", "source.http.host", "source.http.token_variable", "source.kind"),
-        _token,
-    ),
+    Check(("source.watch", "source.path"), _stdin),
+    Check(("source.kind",), _kind),
+    Check(("source.kind", "source.sql"), _section),
+    Check(("source.path", "source.kind"), _path),
+    Check(("source.sql.password_file", "source.sql.password_variable"), _password),
+    Check(("source.path", "source.kind", "source.watch"), _objects),
 )
-"""Settings that depend on the kind of the source."""
-
-SOURCE_FILES = (Check(("source.http.token_file", "source.kind"), _token_file),)
-"""Files that a source needs beside its rows."""
+"""Settings of a source that depend on its kind."""

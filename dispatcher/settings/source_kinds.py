@@ -39,6 +39,11 @@ def _without_password(url: str) -> str:
 
 def _servers(value: str) -> str:
     """Check a list of host:port, as Kafka's own clients take it."""
+    if "@" in value:
+        raise WrongValueError(
+            "has a user name or a password",
+            "set sasl_username and password_file or password_variable, and remove it here",
+        )
     for server in value.split(","):
         host, _, port = server.strip().rpartition(":")
         if not host or "/" in host or not (port.isascii() and port.isdigit()):

@@ -1,13 +1,13 @@
 """Lineage into a topic of Kafka: each row once by its key, campaign and contact key."""
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
 from dispatcher.drivers.kafka import TlsFilesError, client_arguments, load_aiokafka
+from dispatcher.drivers.kafka_clients import start_client, stop_client
 from dispatcher.ports.sink import LineageRange, SinkError
 from dispatcher.sinks.lineage_formats import write_rows
 
@@ -86,9 +86,7 @@ class KafkaTarget:
                 await producer.send(self._topic.topic, value, key, headers=headers)
                 for key, value, headers in self._messages(lineage)
             ]
-            await producer.flush()
-            for future in sent:
-                await future
+            await self._confirm(sent)
         except Exception as error:  # noqa: BLE001 - the library's errors share no base class
             await self.close()
             raise self._error(error) from None
@@ -109,11 +107,19 @@ class KafkaTarget:
     async def close(self) -> None:
         """Close the connections."""
         producer, self._producer = self._producer, None
-        if producer is not None:
-            with suppress(Exception):  # what was not written is known already
-                async with asyncio.timeout(self._topic.answer_seconds):
-                    await producer.stop()
-            await asyncio.sleep(0)  # the library does not wait until its connections are closed
+        if producer is not None:  # what was not written is known already
+            await stop_client(producer, self._topic.answer_seconds)
+
+    async def _confirm(self, sent: Sequence[asyncio.Future[Any]]) -> None:
+        """Wait until all messages are written.
+
+        There is a limit for each after the one before it: an idempotent producer itself tries for
+        ever, so that nobody would learn that the brokers are away.
+        """
+        asyncio.gather(*sent, return_exceptions=True)  # also the errors that are not awaited below
+        for future in sent:
+            async with asyncio.timeout(3 * self._topic.answer_seconds):
+                await future
 
     async def _open(self) -> Any:
         if self._producer is None:
@@ -121,19 +127,18 @@ class KafkaTarget:
             producer = self._library.AIOKafkaProducer(
                 **self._arguments, acks="all", enable_idempotence=self._topic.idempotent
             )
-            await self._start(producer.start, producer.stop)
+            await start_client(producer, 3 * self._topic.answer_seconds)
             self._producer = producer
         return self._producer
 
     async def _count_partitions(self) -> int:
         """Look the topic up in the list of all, since a broker may create one by its name."""
         admin = self._library.admin.AIOKafkaAdminClient(**self._arguments)
-        await self._start(admin.start, admin.close)
+        await start_client(admin, 3 * self._topic.answer_seconds)
         try:
             topics = {topic["topic"]: topic for topic in await admin.describe_topics()}
         finally:
-            with suppress(Exception):  # the connection is of no use any more
-                await admin.close()
+            await stop_client(admin, self._topic.answer_seconds)
         if (topic := topics.get(self._topic.topic)) is None:
             raise SinkError(
                 f"sink {self._name}: the brokers at {self._topic.servers} have no topic "
@@ -141,15 +146,6 @@ class KafkaTarget:
                 "DESCRIBE and WRITE on it"
             )
         return len(topic["partitions"])
-
-    async def _start(self, start: Any, stop: Any) -> None:
-        try:
-            async with asyncio.timeout(3 * self._topic.answer_seconds):
-                await start()
-        except BaseException:
-            with suppress(Exception):  # it has nothing that could be lost
-                await stop()
-            raise
 
     def _error(self, error: Exception) -> SinkError:
         """Return the error in our words, with what to do where that is known."""

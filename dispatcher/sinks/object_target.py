@@ -4,6 +4,7 @@ import asyncio
 import io
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -12,6 +13,9 @@ from dispatcher.drivers.errors import DriverError
 from dispatcher.drivers.object_store import open_store, split_address, status_of
 from dispatcher.ports.sink import LineageRange, SinkError
 from dispatcher.sinks.lineage_formats import write_rows
+
+CHECK_NAME = "_dispatcher_check"
+"""The object of a check; programs that read a folder pass over names with this first letter."""
 
 _SAFE = re.compile(r"[^A-Za-z0-9]+")
 _DIGITS = 12
@@ -67,7 +71,7 @@ class ObjectTarget:
         await self._put(self.key(lineage), out.getvalue())
 
     async def check(self) -> str:
-        """Return what is there, in words.
+        """Return what is there, in words; write an empty object and delete it.
 
         Raises:
             SinkError: the store is away or refuses.
@@ -82,6 +86,9 @@ class ObjectTarget:
             number = await asyncio.to_thread(count)
         except Exception as error:  # noqa: BLE001 - the library's errors share no base class
             raise self._error(error) from None
+        await self._put(CHECK_NAME, b"")
+        with suppress(Exception):  # the permission to delete is not needed
+            await obstore.delete_async(self._store, CHECK_NAME)
         return f"{number:,} objects in {self._place.url}"
 
     async def close(self) -> None:

@@ -10,7 +10,7 @@ import structlog
 
 from dispatcher.domain.growing_pause import GrowingPause
 from dispatcher.ports import LedgerError
-from dispatcher.ports.sink import LineageLog, Part, SinkError, SinkTarget
+from dispatcher.ports.sink import LineageLog, LineageRange, Part, SinkError, SinkTarget
 from dispatcher.sinks.ranges import PARTS, RangeSender
 
 
@@ -18,12 +18,14 @@ from dispatcher.sinks.ranges import PARTS, RangeSender
 class PumpOptions:
     """What goes out to a sink, and how often it is looked at.
 
-    ``campaigns`` limits the rows; empty: all. A range has at most ``rows_per_range`` rows.
+    ``campaigns`` limits the rows; empty: all. A range has at most ``rows_per_range`` rows. A target
+    that has not taken a range for ``slow_seconds`` counts as one that fails.
     """
 
     campaigns: Collection[str] = ()
     flush_seconds: float = 5.0
     rows_per_range: int = 5000
+    slow_seconds: float = 30.0
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class LineagePump:
         self.state = SinkState()
         self._sender = RangeSender(name, log, target, options.campaigns, options.rows_per_range)
         self._flush_seconds = options.flush_seconds
+        self._slow_seconds = options.slow_seconds
         self._pause = GrowingPause(random.random)
         self._ending = asyncio.Event()
         self._task: asyncio.Future[None] | None = None
@@ -93,9 +96,9 @@ class LineagePump:
         """Send the next range of a part until the target has it; return False if there is none."""
         while True:
             try:
-                sent = await self._sender.send_next(part)
+                sent = await self._send(part)
             except SinkError as error:
-                self._failed(str(error))
+                self._fail(str(error))
                 await asyncio.sleep(self._pause.next())
             else:
                 break
@@ -106,7 +109,17 @@ class LineagePump:
         self.state.ranges += sent is not None
         return sent is not None
 
-    def _failed(self, error: str) -> None:
+    def _fail(self, error: str) -> None:
         if error != self.state.error:
             self._logger.warning("sink.failed", detail=error)
         self.state.error = error
+
+    async def _send(self, part: Part) -> LineageRange | None:
+        """Send the next range; while a target is silent for long it counts as one that fails."""
+        seconds = self._slow_seconds
+        slow = f"sink {self.name}: it has not taken a range of rows for {seconds:g} s"
+        timer = asyncio.get_running_loop().call_later(seconds, self._fail, slow)
+        try:
+            return await self._sender.send_next(part)
+        finally:
+            timer.cancel()

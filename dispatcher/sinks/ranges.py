@@ -1,11 +1,16 @@
 """Sends ranges of the lineage to one sink, so that each arrives once."""
 
+import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 from dispatcher.ports.sink import LineageLog, LineageRange, Part, SinkError, SinkTarget
 from dispatcher.ports.stored_rows import LineageRow
 
 PARTS: tuple[Part, ...] = ("rows", "verdicts")
+
+CLOSE_SECONDS = 2.0
+"""How long the connections of a target may take to close."""
 
 
 class RangeSender:
@@ -60,8 +65,10 @@ class RangeSender:
         return lineage
 
     async def close(self) -> None:
-        """Close the target's connections."""
-        await self._target.close()
+        """Close the target's connections, which may take `CLOSE_SECONDS`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._target.close()
 
     async def _rows(self, part: Part, first: str, last: str) -> Sequence[LineageRow]:
         """Return the rows of a range, without those of other campaigns."""

@@ -23,10 +23,17 @@ class SnowflakeStatements:
         self.count = f"SELECT count(*) FROM {table}"
         self.staging = f"CREATE OR REPLACE TEMPORARY TABLE {_STAGING} ({_columns()})"
         self.count_staged = f"SELECT count(*) FROM {_STAGING}"
-        self.merge = _merge(table)
+        self.merge = _merge(table, _STAGING)
+        self.merge_nothing = _merge(
+            table, f"(SELECT {', '.join(COLUMNS)} FROM {table} WHERE FALSE)"
+        )
         self.begin_cursor = (
             f"MERGE INTO {cursor_table} AS t USING (SELECT ? AS sink) AS s ON t.sink = s.sink "
             "WHEN NOT MATCHED THEN INSERT (sink, place) VALUES (s.sink, '')"
+        )
+        self.begin_no_cursor = (
+            f"MERGE INTO {cursor_table} AS t USING (SELECT '' AS sink WHERE FALSE) AS s "
+            "ON t.sink = s.sink WHEN NOT MATCHED THEN INSERT (sink, place) VALUES (s.sink, '')"
         )
         self.cursor = f"SELECT place FROM {cursor_table} WHERE sink = ?"
         self.move = f"UPDATE {cursor_table} SET place = ? WHERE sink = ? AND place = ?"
@@ -50,12 +57,12 @@ def _columns() -> str:
     return ", ".join(f"{name} {types.get(name, 'VARCHAR')}" for name in COLUMNS)
 
 
-def _merge(table: str) -> str:
+def _merge(table: str, source: str) -> str:
     same = " AND ".join(f"t.{name} = s.{name}" for name in KEY)
     changed = ", ".join(f"{name} = s.{name}" for name in COLUMNS if name not in KEY)
     names, values = ", ".join(COLUMNS), ", ".join(f"s.{name}" for name in COLUMNS)
     return (
-        f"MERGE INTO {table} AS t USING {_STAGING} AS s ON {same} "
+        f"MERGE INTO {table} AS t USING {source} AS s ON {same} "
         f"WHEN MATCHED THEN UPDATE SET {changed} "
         f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})"
     )

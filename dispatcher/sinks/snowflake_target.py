@@ -1,12 +1,13 @@
 """Lineage into Snowflake: each row once, by a cursor in the transaction of the rows."""
 
-import asyncio
 import io
 from dataclasses import dataclass
+from threading import Lock
 
 from dispatcher.drivers.snowflake.errors import SnowflakeError
 from dispatcher.drivers.snowflake.login import SnowflakeLogin
 from dispatcher.drivers.snowflake.session import SnowflakeSession
+from dispatcher.drivers.threads import call_in_thread
 from dispatcher.ports.sink import LineageRange, SinkError
 from dispatcher.sinks.lineage_formats import write_rows
 from dispatcher.sinks.snowflake_statements import SnowflakeStatements
@@ -39,6 +40,7 @@ class SnowflakeTarget:
         self._tables = tables
         self._sql = SnowflakeStatements(tables.table, tables.cursor_table)
         self._has_tables = not tables.create
+        self._calling = Lock()
         try:
             self._session = SnowflakeSession(login)
         except SnowflakeError as error:
@@ -51,7 +53,7 @@ class SnowflakeTarget:
             SinkError: Snowflake is away or refuses, or another program moves the cursor.
 
         """
-        await asyncio.to_thread(self._called, lineage)
+        await call_in_thread(lambda: self._called(lineage))
 
     async def check(self) -> str:
         """Return what is there, in words; create the tables if they are missing.
@@ -60,15 +62,20 @@ class SnowflakeTarget:
             SinkError: Snowflake is away or refuses.
 
         """
-        return await asyncio.to_thread(self._count)
+        return await call_in_thread(self._count)
 
     async def close(self) -> None:
-        """End its session."""
-        await asyncio.to_thread(self._session.close)
+        """End its session, once a call that is under way has ended."""
+        await call_in_thread(self._end)
+
+    def _end(self) -> None:
+        with self._calling:
+            self._session.close()
 
     def _called(self, lineage: LineageRange) -> None:
         try:
-            self._write(lineage)
+            with self._calling:
+                self._write(lineage)
         except SnowflakeError as error:
             raise SinkError(f"sink {self._name}: Snowflake {error}") from None
 
@@ -76,9 +83,16 @@ class SnowflakeTarget:
         try:
             self._create_tables()
             (number,) = self._session.execute(self._sql.count).fetchone()
+            self._write_nothing()
         except SnowflakeError as error:
             raise SinkError(f"sink {self._name}: Snowflake {error}") from None
         return f"{number:,} rows in {self._session.login.place}.{self._tables.table}"
+
+    def _write_nothing(self) -> None:
+        """Execute what writes, for no row: the columns and the role's privileges are checked."""
+        self._session.execute(self._sql.merge_nothing)
+        self._session.execute(self._sql.begin_no_cursor)
+        self._session.execute(self._sql.move, "", "", "")
 
     def _create_tables(self) -> None:
         if not self._has_tables:

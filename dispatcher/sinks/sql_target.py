@@ -1,12 +1,14 @@
 """Lineage into a SQL database: each row once, by a cursor in the same transaction."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
-from dispatcher.drivers.database import first_line, load_sqlalchemy, open_engine
+from dispatcher.domain.ids import ID_LIMIT
+from dispatcher.drivers.database import connect_limit, first_line, load_sqlalchemy, open_engine
 from dispatcher.drivers.errors import DriverError
+from dispatcher.drivers.threads import call_in_thread
 from dispatcher.ports.sink import LineageRange, SinkError
 from dispatcher.sinks.lineage_formats import COLUMNS, NUMBERS, TIMES, column_value
 
@@ -43,7 +45,7 @@ class SqlTarget:
     def __init__(self, name: str, table: SqlTable, password: str) -> None:
         try:
             sqlalchemy = self._sql = load_sqlalchemy()
-            self._engine = open_engine(table.url, password)
+            self._engine = open_engine(table.url, password, connect_limit)
         except DriverError as error:
             raise SinkError(f"sink {name}: {error}") from None
         self._name = name
@@ -58,6 +60,7 @@ class SqlTarget:
             sqlalchemy.Column("at", sqlalchemy.String(100), nullable=False),
         )
         self._is_ready = not table.create
+        self._calling = Lock()
 
     async def write(self, lineage: LineageRange) -> None:
         """Write a range in one transaction, unless it was written.
@@ -66,7 +69,7 @@ class SqlTarget:
             SinkError: the database is away or refuses, or another program moves the cursor.
 
         """
-        await asyncio.to_thread(self._called, lambda: self._write(lineage))
+        await call_in_thread(lambda: self._called(lambda: self._write(lineage)))
 
     async def check(self) -> str:
         """Return what is there, in words; create the tables if they are missing.
@@ -75,18 +78,41 @@ class SqlTarget:
             SinkError: the database is away or refuses.
 
         """
-        return str(await asyncio.to_thread(self._called, self._count))
+        return str(await call_in_thread(lambda: self._called(self._count)))
 
     async def close(self) -> None:
-        """Close its connections."""
-        await asyncio.to_thread(self._engine.dispose)
+        """Close its connections, once a call that is under way has ended."""
+        await call_in_thread(self._dispose)
+
+    def _dispose(self) -> None:
+        with self._calling:
+            self._engine.dispose()
 
     def _count(self) -> str:
         self._create_tables()
         with self._engine.connect() as connection:
             sql = self._sql
             count = sql.select(sql.func.count()).select_from(self._rows)
-            return f"{connection.execute(count).scalar_one():,} rows in {self._rows.fullname}"
+            number = connection.execute(count).scalar_one()
+            self._write_nothing(connection)
+        return f"{number:,} rows in {self._rows.fullname}"
+
+    def _write_nothing(self, connection: Any) -> None:
+        """Execute what writes, for no row: columns, the unique key and permissions are checked."""
+        sql, cursors = self._sql, self._cursors
+        connection.execute(sql.update(cursors).where(sql.false()).values(at=""))
+        connection.execute(self._insert_nothing(sql.insert(cursors), cursors))
+        if self._replaces:
+            connection.execute(self._insert_nothing(self._upsert_statement(), self._rows))
+        else:
+            connection.execute(sql.delete(self._rows).where(sql.false()))
+            connection.execute(self._insert_nothing(sql.insert(self._rows), self._rows))
+
+    def _insert_nothing(self, insert: Any, table: Any) -> Any:
+        sql = self._sql
+        values = (sql.cast(sql.null(), column.type) for column in table.columns)
+        nothing = sql.select(*values).where(sql.false())
+        return insert.from_select([column.name for column in table.columns], nothing)
 
     def _write(self, lineage: LineageRange) -> None:
         self._create_tables()
@@ -124,12 +150,8 @@ class SqlTarget:
         """Insert the rows; a row of the same contact is replaced. The last one of a key stays."""
         newest = {(row.campaign, row.contact_key): row for row in lineage.rows}
         rows = [{name: column_value(name, row) for name in COLUMNS} for row in newest.values()]
-        dialect = self._engine.dialect.name
-        if dialect in ("postgresql", "sqlite"):
-            insert = _insert_of(dialect)(self._rows)
-            others = {name: insert.excluded[name] for name in COLUMNS if name not in KEY}
-            upsert = insert.on_conflict_do_update(index_elements=list(KEY), set_=others)
-            connection.execute(upsert, rows)
+        if self._replaces:
+            connection.execute(self._upsert_statement(), rows)
             return
         sql = self._sql
         same = sql.and_(*(self._rows.c[name] == sql.bindparam(f"old_{name}") for name in KEY))
@@ -137,10 +159,21 @@ class SqlTarget:
         connection.execute(sql.delete(self._rows).where(same), keys)
         connection.execute(sql.insert(self._rows), rows)
 
+    @property
+    def _replaces(self) -> bool:
+        """Whether an insert can replace the row that has the key."""
+        return self._engine.dialect.name in ("postgresql", "sqlite")
+
+    def _upsert_statement(self) -> Any:
+        insert = _insert_of(self._engine.dialect.name)(self._rows)
+        others = {name: insert.excluded[name] for name in COLUMNS if name not in KEY}
+        return insert.on_conflict_do_update(index_elements=list(KEY), set_=others)
+
     def _called(self, call: Callable[[], Any]) -> Any:
         exc = self._sql.exc
         try:
-            return call()
+            with self._calling:
+                return call()
         except exc.DBAPIError as error:
             reason = first_line(error.orig, self._password)
         except exc.SQLAlchemyError as error:
@@ -170,4 +203,4 @@ def _columns(sql: Any) -> list[Any]:
 
 def _text(sql: Any, name: str) -> Any:
     """Return a type with a length for a key: some databases have no other key."""
-    return sql.String(255) if name in KEY else sql.Text()
+    return sql.String(ID_LIMIT) if name in KEY else sql.Text()

@@ -4,8 +4,10 @@
 kills.
 """
 
+import json
 import re
 import signal
+import time
 from collections import Counter
 
 import pytest
@@ -82,6 +84,30 @@ def test_a_pause_and_a_backlog_hold_clients_back(posted):
     command[2] = "resume"
     forked_process.run(command, posted.environment)
     assert client.deliver(rows[1:3])["admitted"] == 2
+    process.terminate()
+    process.communicate(timeout=20)
+
+
+def test_a_client_whose_posts_are_all_refused_is_shown(posted):
+    """In the state of the source, until a post is accepted."""
+    process, client = posted.start(), posted.client()
+    client.deliver(rows_of(1))
+
+    def waits_for():
+        command = ["-m", "dispatcher", "status", "--ledger", str(posted.ledger), "--json"]
+        shown = forked_process.run(command, posted.environment)
+        return json.loads(shown.stdout)["run"]["gauges"]["source"]["waits_for"]
+
+    for _ in range(10):
+        assert client.post(b"no JSON")[0] == 400
+    end = time.monotonic() + 10
+    while not (reason := waits_for()) and time.monotonic() < end:
+        time.sleep(0.5)
+    assert re.fullmatch("all 10 posts .* were refused, at last with 400 Bad Request", reason)
+    client.deliver(rows_of(1))
+    while waits_for() and time.monotonic() < end:
+        time.sleep(0.5)
+    assert waits_for() == ""
     process.terminate()
     process.communicate(timeout=20)
 

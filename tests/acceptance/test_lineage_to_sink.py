@@ -192,7 +192,7 @@ def test_a_stop_loses_nothing(tmp_path, stack):
     command = Command(tmp_path, target.sinks)
     fill_lineage(command.ledger, "c1", range(ROWS))
     running = Forked(command.line(), command.environment)
-    wait_for_rows(target, 1)
+    wait_for_rows(target, ROWS // 5)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(30)
     assert (running.returncode, out, err) == (130, "", "")

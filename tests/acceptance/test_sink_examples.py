@@ -68,9 +68,7 @@ def test_sql(played):
         }
         use(played, "sink-sql", changes, {"WAREHOUSE_PASSWORD": PASSWORD})
         running = played.start()
-        end = time.monotonic() + 30
-        while time.monotonic() < end and len(played.sandbox.effects()) < CONTACTS // 3:
-            time.sleep(0.02)
+        wait_for_sends(played, CONTACTS // 3)
         running.send_signal(signal.SIGKILL)
         running.wait(10)
         running.close()
@@ -147,3 +145,33 @@ def test_a_sink_that_is_away_holds_nothing_up(played):
         played.environment["WAREHOUSE_PASSWORD"] = PASSWORD
         assert played.run().returncode == 0
         assert links(in_table(database)) == expected(played)
+
+
+def test_a_sink_that_is_silent_holds_nothing_up(played):
+    """A database that answers nothing to a statement: the run ends, and the next one sends."""
+    with postgres() as server:
+        database = server.database()
+        changes = {
+            "postgresql+psycopg://writer@db.example.com/warehouse": database.url,
+            'name = "warehouse"': 'name = "warehouse"\nflush_seconds = 0.1\nrows_per_range = 7',
+        }
+        use(played, "sink-sql", changes, {"WAREHOUSE_PASSWORD": PASSWORD})
+        running = played.start()
+        wait_for_sends(played, CONTACTS // 3)
+        server.freeze()
+        wait_for_sends(played, CONTACTS)
+        running.send_signal(signal.SIGTERM)
+        running.wait(30)
+        running.close()
+        assert running.returncode == 0
+        assert '"event":"sink.unfinished"' in played.log.read_text()
+        server.thaw()
+        assert played.run().returncode == 0
+        assert links(in_table(database)) == expected(played)
+
+
+def wait_for_sends(played, count):
+    end = time.monotonic() + 30
+    while len(played.sandbox.effects()) < count:
+        assert time.monotonic() < end, "too few messages were sent"
+        time.sleep(0.02)

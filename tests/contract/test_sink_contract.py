@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from dispatcher.domain.ids import ID_LIMIT
 from dispatcher.domain.status import Reason, Relation
 from dispatcher.ports.sink import LineageRange, SinkError, SinkPlace
 from dispatcher.ports.stored_rows import LineageRow
@@ -161,6 +162,9 @@ CASES = {
 }
 
 
+SERVERS = {"sql postgresql": "server", "snowflake": "warehouse"}
+
+
 @pytest.fixture(params=CASES)
 def case(request, tmp_path):
     return CASES[request.param](request, tmp_path)
@@ -222,9 +226,70 @@ async def test_a_check_shows_what_is_there_and_writes_no_row(case):
     """A new target is found, and has nothing."""
     target = case.target()
     assert await target.check()
+    assert case.keys() == []
     await target.write(a_range(row(1)))
+    assert await target.check()
     await target.close()
     assert case.keys() == [("key-1", "new-1")]
+
+
+async def test_the_longest_key_that_a_contact_may_have(case):
+    """One row that does not fit would hold up all others for ever."""
+    target, key = case.target(), "\u00fc" * ID_LIMIT
+    await target.write(a_range(row(1, contact_key=key, campaign="c")))
+    await target.close()
+    assert case.keys() == [(key, "new-1")]
+
+
+@pytest.mark.parametrize(
+    ("statement", "lacks"),
+    [
+        ("ALTER TABLE dispatcher_lineage DROP COLUMN message_id", "message_id"),
+        ("ALTER TABLE dispatcher_lineage DROP CONSTRAINT dispatcher_lineage_pkey", "constraint"),
+        ("REVOKE INSERT ON dispatcher_lineage FROM writer", "permission denied"),
+        ("REVOKE UPDATE ON dispatcher_lineage FROM writer", "permission denied"),
+        ("REVOKE INSERT ON dispatcher_sink FROM writer", "permission denied"),
+        ("REVOKE UPDATE ON dispatcher_sink FROM writer", "permission denied"),
+    ],
+)
+async def test_a_check_names_what_writing_lacks(server, statement, lacks):
+    """Before the run, and not only when the first rows go out."""
+    database = server.database()
+    owner = PostgresCase(database).target()
+    await owner.check()
+    await owner.close()
+    database.execute("DROP ROLE IF EXISTS writer")
+    database.execute(f"CREATE ROLE writer LOGIN PASSWORD '{PASSWORD}'")
+    tables = "dispatcher_lineage, dispatcher_sink"
+    database.execute(f"GRANT SELECT, INSERT, UPDATE ON {tables} TO writer")
+    url = database.url.replace("//dispatcher@", "//writer@")
+    writer = SqlTarget("out", SqlTable(url, create=False), PASSWORD)
+    try:
+        assert await writer.check() == "0 rows in dispatcher_lineage"
+        database.execute(statement)
+        with pytest.raises(SinkError, match=lacks):
+            await writer.check()
+    finally:
+        await writer.close()
+        database.execute("DROP OWNED BY writer; DROP ROLE writer")
+
+
+async def test_a_check_of_snowflake_names_a_column_that_is_missing(warehouse):
+    """Before the run, and not only when the first rows go out."""
+    database = warehouse.database()
+    target = SnowflakeCase(database).target()
+    await target.check()
+    database.execute("ALTER TABLE dispatcher_lineage DROP COLUMN message_id")
+    with pytest.raises(SinkError, match=r"(?i)message_id"):
+        await target.check()
+    await target.close()
+
+
+async def test_a_check_of_objects_leaves_nothing(store):
+    """The object that shows whether objects may be written is deleted again."""
+    bucket = store.bucket()
+    await ObjectCase(bucket, "jsonl").target().check()
+    assert "Contents" not in bucket.admin.list_objects_v2(Bucket=bucket.name)
 
 
 async def test_messages_of_a_range_that_comes_again_have_the_same_header(broker):
@@ -329,6 +394,30 @@ async def test_a_sink_that_is_away_is_tried_again(tmp_path):
     assert (pump.state.lag, pump.state.error) == (4, "sink out: the database does not answer")
     assert await pump.end(10)
     assert (pump.state.error, len(case.keys())) == ("", 4)
+
+
+@pytest.mark.parametrize("name", ["sql postgresql", "snowflake"])
+async def test_a_sink_that_is_silent_counts_as_one_that_fails(name, request, tmp_path):
+    """Until it has taken the range; the end does not wait for it."""
+    case, log = CASES[name](request, tmp_path), Log([row(1)])
+    options = PumpOptions((), 0.01, 10, slow_seconds=0.2)
+    pump = LineagePump("out", log, case.target(), options)
+    pump.start()
+    while not pump.state.ranges:  # noqa: ASYNC110 - no event
+        await asyncio.sleep(0.01)
+    frozen = request.getfixturevalue(SERVERS[name])
+    frozen.freeze()
+    try:
+        log.rows.append(row(2))
+        while not pump.state.error:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.01)
+        assert pump.state.error == "sink out: it has not taken a range of rows for 0.2 s"
+        async with asyncio.timeout(15):
+            assert not await pump.end(0.1)
+    finally:
+        frozen.thaw()
+    assert await pumped(case, log, seconds=60.0)
+    assert case.keys() == [("key-1", "new-1"), ("key-2", "new-2")]
 
 
 async def test_a_defect_of_a_target_does_not_end_it(tmp_path):

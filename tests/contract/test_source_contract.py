@@ -351,15 +351,7 @@ def warehouse():
         yield running
 
 
-KAFKA = pytest.param(
-    "kafka",
-    marks=pytest.mark.filterwarnings(
-        "ignore::pytest.PytestUnraisableExceptionWarning"  # the library closes sockets too late
-    ),
-)
-
-
-@pytest.fixture(params=[*MAKERS, *OBJECTS, *DATABASES, *SNOWFLAKE, KAFKA])
+@pytest.fixture(params=[*MAKERS, *OBJECTS, *DATABASES, *SNOWFLAKE, "kafka"])
 def case(request, tmp_path):
     if request.param == "kafka":
         made = Topic(request.getfixturevalue("broker").topic())

@@ -1,6 +1,6 @@
 """The faults that are played, as plain data."""
 
-from tests.diagnose.stage import BASE, READ_SCOPES, WRITE_SCOPES
+from tests.diagnose.stage import BASE, READ_SCOPES, SINK, SINK_FOLDER, WRITE_SCOPES
 from tests.diagnose.world import World, at
 from tests.support import two_clients
 
@@ -290,6 +290,14 @@ MACHINE = (
         actions=(at(_BEGIN, "write", name="in/second.csv", text="a,b\n1,2\n"),),
     ),
     World(
+        "source_away", "the broker that the source reads from ends", 170,
+        monitor="source_stalled", cause="source_stalled", within=_AT_ONCE, fault_at=_BEGIN,
+        messages=tuple(
+            f'{{"conversation_id": "ended-{number}", "first_name": "Ada"}}' for number in range(100)
+        ),
+        actions=(at(_BEGIN, "broker", do="kill"),),
+    ),
+    World(
         "rows_rejected", "a spreadsheet has changed six of ten ids in the source", 150,
         monitor="rows_rejected", cause="rows_rejected", within=_AT_ONCE,
         settings={"source.path": "{folder}/damaged.csv"}, files={"damaged.csv": _DAMAGED},
@@ -312,6 +320,17 @@ MACHINE = (
                   "rules.suppression_any_shape": True},
         files={"never.csv": "external_contact_id\nx-ended-1\nx-ended-2\n"},
         actions=(at(_BEGIN, "remove", name="never.csv"),),
+    ),
+    World(
+        "sink_away", "the folder of a sink's database is not there any more", 180,
+        monitor="sink_behind", cause="sink_behind", within=_AT_ONCE, fault_at=_BEGIN,
+        config=SINK, files=SINK_FOLDER, actions=(at(_BEGIN, "move", name="share", to="away"),),
+    ),
+    World(
+        "sink_silent", "the database of a sink is locked, and the driver waits for it", 210,
+        monitor="sink_behind", cause="sink_behind", within=_AFTER_A_MINUTE, fault_at=_BEGIN,
+        config=SINK.replace(".db", ".db?timeout=600"), files=SINK_FOLDER,
+        actions=(at(_BEGIN, "lock", name="share/lineage.db"),),
     ),
     World(
         "too_many_failures", "too many contacts fail: exit code 14", 120,

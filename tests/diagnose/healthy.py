@@ -1,6 +1,6 @@
 """The healthy worlds that are played: no monitor may fire in them."""
 
-from tests.diagnose.stage import BASE
+from tests.diagnose.stage import BASE, SINK, SINK_FOLDER
 from tests.diagnose.world import World, at
 
 _PLAIN = """
@@ -17,6 +17,9 @@ sigma = 0.4
 _ROWS = "".join(f"ended-1-{number},Ada\n" for number in range(200))
 _HEADER = "conversation_id,first_name\n"
 _FOLDER = {"in/first.csv": _HEADER + _ROWS}
+_MESSAGES = tuple(
+    f'{{"conversation_id": "ended-{number}", "first_name": "Ada"}}' for number in range(1000)
+)
 _WATCHED = {"source.path": "{folder}/in", "source.watch": True}
 _SOME_BAD_ROWS = _HEADER + "".join(
     f"{'1.23457E+15' if number % 5 == 0 else f'ended-3-{number}'},Ada\n" for number in range(500)
@@ -91,6 +94,18 @@ HEALTHY: tuple[World, ...] = (
         contacts=3000,
         scenario=BASE.replace("allowed = 40\n", "allowed = 38\nheaders = false\n")
         + '[[limit]]\nkey = "open.burst"\nendpoint = "open"\nvalue = 100\nretry_after = 8\n',
+    ),
+    World(
+        "sink_catches_up", "a sink's database is not there for 15 seconds", 150,
+        config=SINK, files=SINK_FOLDER,
+        actions=(
+            at(25, "move", name="share", to="away"), at(40, "move", name="away", to="share"),
+        ),
+    ),
+    World(
+        "source_comes_back", "the broker that the source reads from is silent for half a minute",
+        200, messages=_MESSAGES,
+        actions=(at(25, "broker", do="freeze"), at(55, "broker", do="thaw")),
     ),
     World(
         "full_windows", "every window of 300 requests a minute is used up", 260, contacts=800,

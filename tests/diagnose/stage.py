@@ -4,9 +4,10 @@ import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from tests.support import forked_process, two_clients
 from tests.support.forked_process import Forked, clean_environment
 from tests.support.sandbox_process import SandboxProcess, sandbox
 from tests.support.scenario_runner import CREDENTIALS
+from tests.support.servers.kafka import Broker, kafka
 
 CAMPAIGN = "play"
+TOPIC = "contacts"
 READ_SCOPES = ("conversations:messaging:read", "messaging:conversation:read")
 WRITE_SCOPES = ("conversations:messaging:write", "messaging:conversation:write")
 BASE = """
@@ -41,6 +44,15 @@ SETTINGS: dict[str, Any] = {
     "engine.workers": 16,
 }
 """What the command gets besides its defaults."""
+SINK = """
+[[sinks]]
+name = "warehouse"
+kind = "sql"
+url = "sqlite:///{folder}/share/lineage.db"
+flush_seconds = 1
+"""
+"""A sink of the lineage: a database in a folder, which `SINK_FOLDER` makes."""
+SINK_FOLDER = {"share/about.txt": "the database of a sink is here"}
 _MB = 1024 * 1024
 _PIECE = 4096
 _END_SECONDS = 20.0
@@ -49,14 +61,19 @@ _END_SECONDS = 20.0
 class Stage:
     """A world that is being played; every public method can be an action."""
 
-    def __init__(self, world: World, folder: Path, running: SandboxProcess, agent: Agent) -> None:
+    def __init__(
+        self, world: World, folder: Path, running: SandboxProcess, agent: Agent,
+        broker: Broker | None = None,
+    ) -> None:  # fmt: skip
         self._world = world
         self._folder = folder
         self._sandbox = running
         self._agent = agent
+        self._broker = broker
         self._process: Forked | None = None
         self._exits: list[tuple[float, int]] = []
         self._notes: list[str] = []
+        self._closing = contextlib.ExitStack()
         self._began = time.time()
 
     def play(self) -> Capture:
@@ -127,6 +144,17 @@ class Stage:
         """Rename a file."""
         (self._folder / name).rename(self._folder / to)
 
+    def lock(self, name: str) -> None:
+        """Lock a database of SQLite, as another program does that writes to it."""
+        connection = sqlite3.connect(self._folder / name, check_same_thread=False)
+        connection.execute("BEGIN EXCLUSIVE")
+        self._closing.callback(connection.close)
+
+    def broker(self, do: str) -> None:
+        """``kill`` the broker, ``freeze`` it so that it answers nothing, or ``thaw`` it."""
+        assert self._broker is not None
+        getattr(self._broker, do)()
+
     def fill_disk(self, leave: float) -> None:
         """Fill the ledger's disk, but for so many megabytes."""
         free = shutil.disk_usage(self._ledger.parent).free
@@ -153,19 +181,34 @@ class Stage:
             "telemetry.statsd_port": self._agent.port,
             "telemetry.log_file": self._folder / "dispatcher.log",
             "ledger.path": self._ledger,
-            "source.path": self._folder / "contacts.csv",
+            **self._source(),
             **self._world.settings,
         }
         command = ["-m", "dispatcher", name, "--campaign", CAMPAIGN]
-        if self._world.clients:
-            config = self._folder / "clients.toml"
-            names = (two_clients.NORTH, two_clients.SOUTH)
-            config.write_text("".join(f'[[clients]]\nname = "{one}"\n' for one in names))
+        if text := self._config():
+            config = self._folder / "dispatcher.toml"
+            config.write_text(text)
             command += ["--config", str(config)]
         for key, value in values.items():
             shown = str(value).lower() if isinstance(value, bool) else str(value)
             command += ["--set", f"{key}={shown.replace('{folder}', str(self._folder))}"]
         return [*command, *more]
+
+    def _source(self) -> dict[str, Any]:
+        if self._broker is None:
+            return {"source.path": self._folder / "contacts.csv"}
+        return {
+            "source.kind": "kafka",
+            "source.watch": True,
+            "source.kafka.bootstrap_servers": self._broker.servers,
+            "source.kafka.topic": TOPIC,
+        }
+
+    def _config(self) -> str:
+        """The settings that are no single values."""
+        names = (two_clients.NORTH, two_clients.SOUTH) if self._world.clients else ()
+        clients = "".join(f'[[clients]]\nname = "{one}"\n' for one in names)
+        return clients + self._world.config.replace("{folder}", str(self._folder))
 
     def _signal(self, number: int) -> None:
         assert self._process is not None
@@ -189,6 +232,7 @@ class Stage:
             self._process = None
 
     def _end(self) -> None:
+        self._closing.close()
         if self._process is not None:
             self._process.terminate()
             try:
@@ -228,13 +272,25 @@ def play(world: World, folder: Path) -> Capture:
     with (
         _disk(folder / "disk", world.small_disk),
         sandbox(scenario, folder / "effects.jsonl") as running,
+        _broker(world.messages) as broker,
     ):
         agent = Agent()
-        stage = Stage(world, folder, running, agent)
+        stage = Stage(world, folder, running, agent, broker)
         try:
             return stage.play()
         finally:
             stage._end()
+
+
+@contextmanager
+def _broker(messages: Sequence[str]) -> Iterator[Broker | None]:
+    """A broker with these messages; none if there are none."""
+    if not messages:
+        yield None
+        return
+    with kafka() as running:
+        running.topic(name=TOPIC).put(*(message.encode() for message in messages))
+        yield running
 
 
 def can_mount() -> bool:

@@ -50,6 +50,10 @@ class World:
     actions: tuple[Action, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     """Files of the world's folder, by their path in it."""
+    config: str = ""
+    """Settings that are no single values, as TOML; ``{folder}`` is the world's folder."""
+    messages: tuple[str, ...] = ()
+    """If there are any, contacts are read from the topic of a broker that has them."""
     clients: bool = False
     small_disk: int = 0
     """Megabytes of the disk of the ledger; 0: that of the machine."""

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 import pytest
 
-from dispatcher.http_server import posts
+from dispatcher.http_server import post_body
 from dispatcher.http_server.posts import PostAddressError, PostTarget, serve_posts
 from dispatcher.ports import (
     Post,
@@ -133,7 +133,7 @@ async def test_a_body_that_is_too_long():
 
 async def test_a_body_that_does_not_arrive(monkeypatch):
     """408 after a while, so that a client which went silent holds nothing."""
-    monkeypatch.setattr(posts, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(post_body, "BODY_SECONDS", 0.05)
     never = asyncio.Event()
 
     async def silent():
@@ -232,6 +232,68 @@ async def test_a_key_that_cannot_be_kept(key):
         headers = {**JSON, "Idempotency-Key": key}
         response = await client.post(PATH, data=b"[]", headers=headers)
         assert (response.status, await problem(response)) == (400, "bad_key")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "refusal"),
+    [
+        ("gzip", b"no gzip", (400, "malformed")),
+        ("gzip", gzip.compress(b"[" + b" " * 900 + b"]")[:-9], (400, "malformed")),
+        ("gzip", gzip.compress(b"[]") + b"more", (400, "malformed")),
+        ("gzip", gzip.compress(b" " * 2000), (413, "too_many_bytes")),
+        ("br", b"x", (415, "content_encoding")),
+        ("deflate", b"x", (415, "content_encoding")),
+        ("unknown", b"[]", (415, "content_encoding")),
+    ],
+    ids=["no gzip", "cut short", "more behind it", "too large", "br", "deflate", "unknown"],
+)
+async def test_bodies_that_cannot_be_decompressed(encoding, body, refusal):
+    """The client's mistake is a problem in JSON, is counted, and reaches no campaign."""
+    campaign = Campaign()
+    async with serving(web=campaign) as client:
+        headers = {**JSON, "Content-Encoding": encoding}
+        response = await client.post(PATH, data=body, headers=headers)
+        assert (response.status, await problem(response)) == refusal
+    assert (campaign.posts, campaign.answers) == ([], [(refusal[0], 0)])
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "evil.example:8484"}, 403),
+        ({"Host": "127.0.0.1.evil.example"}, 403),
+        ({"Host": "["}, 403),
+        ({"Host": "localhost:8484"}, 202),
+        ({"Host": "[::1]:8484"}, 202),
+    ],
+)
+async def test_a_page_in_a_browser_cannot_post(headers, status):
+    """Without a token every web site could: a post without a content type is never asked for."""
+    campaign, guarded = Campaign(), Campaign(token="secret")
+    async with serving(web=campaign, guarded=guarded) as client:
+        response = await client.post(PATH, data=b"[]", headers=headers)
+        assert response.status == status
+        if status == 403:
+            assert await problem(response) == "foreign"
+        known = {**headers, "Authorization": "Bearer secret"}
+        response = await client.post("/campaigns/guarded/contacts", data=b"[]", headers=known)
+        assert response.status == 202
+    assert len(campaign.posts) == (status == 202)
+
+
+async def test_a_request_that_is_not_http_is_not_logged(caplog):
+    """The library's message has the header that is wrong, which may be the token."""
+    async with serving(web=Campaign(token="secret")) as client:
+        for line in (b"Authorization : Bearer secret", b"Content-Length: secret"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", client._base_url.port)
+            writer.write(
+                b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: x\r\n" + line + b"\r\n\r\n"
+            )
+            assert b" 400 " in await reader.readline()
+            writer.close()
+    assert caplog.text == ""
 
 
 async def test_other_paths_and_methods():

@@ -155,6 +155,13 @@ async def test_nothing_there_is_named(bucket, pattern, words):
         await drained(make_source(bucket, pattern))
 
 
+async def test_a_bucket_without_a_key(bucket):
+    """The objects at its root are read, as those of a prefix are; not the bucket as one object."""
+    bucket.put("a.csv", rows("a"))
+    bucket.put("in/b.csv", rows("b"))
+    assert ids(await drained(make_source(bucket, ""))) == ["a0", "a1", "a2"]
+
+
 async def test_columns_are_checked_before_the_first_row(bucket):
     """One object of several has other columns: nothing is read before that is mended."""
     bucket.put("in/a.csv", rows("a"))

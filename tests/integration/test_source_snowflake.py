@@ -172,7 +172,7 @@ async def test_a_watched_query_goes_on_after_an_absence(server, database):
 
 async def test_a_server_that_is_silent_is_shown(server, database, monkeypatch):
     """The connector waits for it by itself; people see why nothing comes."""
-    monkeypatch.setattr("dispatcher.drivers.snowflake.session._SLOW_SECONDS", 0.3)
+    monkeypatch.setattr("dispatcher.drivers.slow_answers.SLOW_SECONDS", 0.3)
     source = make_source(make_query(database), poll_seconds=0.05)
     async with aclosing(source.batches({})) as batches:
         assert ids([await anext(batches)]) == ["c1", "c2", "c3"]

@@ -158,6 +158,26 @@ async def test_a_watched_query_goes_on_after_the_database_was_away(server, datab
         assert source.waits_for == ""
 
 
+async def test_a_server_that_is_silent_is_shown(server, database, monkeypatch):
+    """The driver waits for it by itself; people see why nothing comes."""
+    monkeypatch.setattr("dispatcher.drivers.slow_answers.SLOW_SECONDS", 0.3)
+    made = SqlQuery(database.url, "SELECT * FROM carts", "id")
+    source = KeySource(made, partial(Database, made, PASSWORD), RULES, poll_seconds=0.05)
+    async with aclosing(source.batches({})) as batches:
+        assert ids([await anext(batches)]) == ["c1", "c2", "c3"]
+        server.freeze()
+        try:
+            async with asyncio.timeout(20):
+                while not source.waits_for:  # noqa: ASYNC110 - no event
+                    await asyncio.sleep(0.01)
+            assert "the database has not answered yet" in source.waits_for
+        finally:
+            server.thaw()
+        database.execute("INSERT INTO carts VALUES (4, 'c4', 'Ben')")
+        assert ids([await anext(batches)]) == ["c4"]
+        assert source.waits_for == ""
+
+
 def sqlite_source(path, query="SELECT * FROM carts"):
     made = SqlQuery(f"sqlite:///{path}", query, "id")
     return KeySource(made, partial(Database, made, ""), RULES)

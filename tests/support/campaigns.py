@@ -3,7 +3,8 @@
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.events import Halted, Resumed
 from dispatcher.domain.status import Status, Step
-from dispatcher.engine.campaign_run import Campaign, make_campaign_run
+from dispatcher.engine.campaign_run import Campaign
+from dispatcher.engine.campaign_wiring import make_campaign_run
 from dispatcher.engine.intake import ContactLimit
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.run_options import PipelineOptions

@@ -78,7 +78,7 @@ class Killer:
     """Ends the process at one point: the ``nth`` time it is reached once enough is settled.
 
     ``at_death`` is called right before, while no commit runs. Before one request the event loop
-    stops for ``stopped_seconds``.
+    stops for ``stopped_seconds``. ``draining`` is true once a drain has begun.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Killer:
         self.point = point
         self.commits = threading.RLock()
         self.at_death: Callable[[], None] = lambda: None
+        self.draining = False
         self._nth = nth
         self._settles = settles
         self._stopped_seconds = stopped_seconds

@@ -18,7 +18,8 @@ from dispatcher.domain.events import (
 from dispatcher.domain.progress import NEW, RetryPolicy
 from dispatcher.domain.status import Status
 from dispatcher.engine.campaign_rules import CampaignRules
-from dispatcher.engine.campaign_run import Campaign, make_campaign_run
+from dispatcher.engine.campaign_run import Campaign
+from dispatcher.engine.campaign_wiring import make_campaign_run
 from dispatcher.engine.clients.client import ClientConnection
 from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.intake import ContactLimit

@@ -91,7 +91,7 @@ SHOWN = {
     Cause.DOUBTS_PENDING: Facts(contacts={("in_doubt", ""): 10}),
     Cause.LEDGER_SLOW: Facts(ledger=replace(LEDGER, commit=0.3)),
     Cause.TELEMETRY_LOSSY: Facts(dropped=1),
-    Cause.SINK_BEHIND: Facts(failing_sinks=(FailingSink("lake", 7, 60.0),)),
+    Cause.SINK_BEHIND: Facts(failing_sinks=(FailingSink("lake", 7, 60.0, "no answer"),)),
     Cause.QUIET_HOURS: Facts(contacts={WAITING: 7}, backlog=7),
     Cause.SOURCE_IDLE: Facts(source=SourceState(age=9.0, rows=5, ended=True)),
     Cause.OK: Facts(settled=50, in_flight=3, ledger=LEDGER),
@@ -129,7 +129,9 @@ NOT_SHOWN = {
     "a fifth of errors": Facts(platform=answers(100, errors=20)),
     "a tenth of time-outs is within the slow ones": Facts(platform=answers(100, slow=5)),
     "a token that somebody revoked": Facts(platform=tokens(2, 2, 1, 0)),
-    "a sink that fails for almost a minute": Facts(failing_sinks=(FailingSink("lake", 7, 59.0),)),
+    "a sink that fails for almost a minute": Facts(
+        failing_sinks=(FailingSink("lake", 7, 59.0, "no answer"),)
+    ),
     "two loops": Facts(loops=2, handled=100, conflicts=50),
     "a few closed sessions": Facts(handled=300, conflicts=30),
     "conflicts of few contacts": Facts(handled=19, conflicts=10),

@@ -512,15 +512,16 @@ def test_a_suppression_list_that_is_damaged_or_does_not_fit():
 def test_a_sink_that_fails_for_a_minute_is_named_until_it_takes_rows():
     """With what waits for it; another sink that works changes nothing."""
     world = World()
-    world.sink.emit(SinkLagged("lake", 40, failing=True))
+    world.sink.emit(SinkLagged("lake", 40, "sink lake: no answer"))
     world.idle(50)
     assert world.tracker.condition.cause is Cause.OK
-    world.sink.emit(SinkLagged("lake", 100, failing=True))
+    world.sink.emit(SinkLagged("lake", 100, "sink lake: no answer"))
     world.sink.emit(SinkLagged("warehouse", 0))
     world.idle(20)
     assert world.tracker.condition.cause is Cause.SINK_BEHIND
     assert "the sink lake has failed" in world.tracker.condition.primary.words
     assert "100 rows" in world.tracker.condition.primary.words
+    assert world.tracker.condition.primary.evidence["detail"] == "no answer"
     world.sink.emit(SinkLagged("lake", 0))
     world.idle(30)
     assert world.tracker.condition.cause is Cause.OK

@@ -259,6 +259,13 @@ async def test_no_byte_of_a_forgotten_person_is_left(filled, name, is_external):
     assert forgotten(filled, "external-0", is_external=True).known_before
 
 
+async def test_an_external_id_is_no_key(filled):
+    """A person whose data is there is not reported as erased, though the hash is known."""
+    report = forgotten(filled, "external-3")
+    assert (report.contacts, report.known_before) == (0, False)
+    assert forgotten(filled, "external-3", is_external=True).contacts == 1
+
+
 async def test_what_stays_of_a_forgotten_person(filled):
     """Delivered stays delivered, unsent and parked are skipped; hashes and times stay."""
     for number in (0, 2, 4):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.settings import Settings, SettingsError, load, warnings
+from dispatcher.settings import Settings, SettingsError, describe, load, warnings
 from dispatcher.settings.key_paths import known
 from dispatcher.settings.source_kinds import (
     SECTIONS,
@@ -133,10 +133,10 @@ def test_other_addresses_are_refused(config, url):
 def test_secrets_are_never_shown(config):
     """Neither repr, str, describe nor an error has the client's id or secret in it."""
     settings = read(config, "platform.proxy=http://user:proxy-pw@proxy.example:3128")
-    shown = "\n".join([repr(settings), str(settings), settings.describe(), repr(vars(settings))])
+    shown = "\n".join([repr(settings), str(settings), describe(settings), repr(vars(settings))])
     assert "the-id-7F" not in shown
     assert "the-secret-9Q" not in shown
-    assert "proxy-pw" not in settings.describe() + repr(settings)
+    assert "proxy-pw" not in describe(settings) + repr(settings)
     with pytest.raises(SettingsError) as caught:
         read(config, "client_secret=the-secret-9Q", "platform.client_id=the-id-7F", "x.y=z")
     assert "the-secret-9Q" not in repr(caught.value) + str(caught.value)
@@ -145,7 +145,7 @@ def test_secrets_are_never_shown(config):
 
 def test_describe_names_every_key_once(config):
     """describe() is complete, and says what is a default."""
-    text = read(config).describe()
+    text = describe(read(config))
     for path in known():
         is_shown = path[:2] not in {("source", kind) for kind in SECTIONS}
         assert text.count(f"{'.'.join(path)} = ") == is_shown

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.settings import SettingsError, load, warnings
+from dispatcher.settings import SettingsError, describe, load, warnings
 
 SECRETS = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
 PLATFORM = '[platform]\nbase_url = "https://api.example.com"\n'
@@ -50,7 +50,7 @@ def test_the_short_form_is_a_list_of_one(config):
     settings = read(config, text)
     (only,) = settings.campaigns
     assert (only.name, only.source, only.message) == ("c1", settings.source, settings.message)
-    assert "campaigns" not in settings.describe()
+    assert "campaigns" not in describe(settings)
 
 
 def test_one_campaign_as_the_short_form_has_it(config):
@@ -69,14 +69,14 @@ def test_the_flag_chooses_one_of_the_list(config):
     assert [campaign.name for campaign in settings.campaigns] == ["questions"]
     assert settings.campaign == "questions"
     assert settings.origin("campaigns[1].name").line == 14
-    assert "campaigns[2]" not in settings.describe()
+    assert "campaigns[2]" not in describe(settings)
     mistake = wrong(config, TWO, campaign="question")["campaign"]
     assert (mistake.where, mistake.hint) == ("--campaign", "there are: carts, questions")
 
 
 def test_show_prints_every_campaign_with_its_places(config):
     """One line for each key of each campaign, and where it was set; nothing of the short form."""
-    text = read(config).describe()
+    text = describe(read(config))
     assert f'campaigns[1].source.path = "*.csv"{" " * 9}' in text
     for line, key in ((6, "[1].name"), (9, "[1].source.path"), (15, "[2].priority")):
         (found,) = (line for line in text.splitlines() if f"campaigns{key} =" in line)
@@ -88,7 +88,7 @@ def test_show_prints_every_campaign_with_its_places(config):
     subject = TWO.replace('text = "Hello"', 'subject = "S"')
     (first, second) = (
         line.split("# ")
-        for line in read(config, subject).describe().splitlines()
+        for line in describe(read(config, subject)).splitlines()
         if line.startswith("campaigns") and "message.subject" in line
     )
     assert ('= ""' in first[0], first[1]) == (True, "default")

@@ -4,6 +4,7 @@ import pytest
 
 from dispatcher.settings import (
     SettingsError,
+    describe,
     load,
     per_client_settings,
     requests_per_minute,
@@ -56,12 +57,12 @@ def test_without_a_list_there_is_one_client_without_a_name(tmp_path):
     ((name, view),) = per_client_settings(settings)
     assert (name, view, settings.clients) == ("", settings, ())
     assert requests_per_minute(settings) == 240
-    assert "clients" not in settings.describe()
+    assert "clients" not in describe(settings)
 
 
 def test_the_description_has_every_client_and_no_secret(tmp_path):
     """A quota that is not set shows as the one that counts."""
-    text = read(tmp_path).describe()
+    text = describe(read(tmp_path))
     assert 'clients[1].name = "north"' in text
     assert "clients[1].requests_per_minute = 240" in text
     assert "clients[2].requests_per_minute = 60" in text

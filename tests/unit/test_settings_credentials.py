@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.settings import SettingsError, load
+from dispatcher.settings import SettingsError, describe, load
 from tests.support.least_settings import NEEDED
 
 CLIENT = {"DISPATCHER_CLIENT_ID": "the-id-7F", "DISPATCHER_CLIENT_SECRET": "the-secret-9Q"}
@@ -36,9 +36,9 @@ def test_only_the_environment_source_needs_the_two_variables(tmp_path):
     """And only this source says whether they are set."""
     (tmp_path / "token").write_text("t")
     loaded = settings("source=file", f"token_file={tmp_path}/token")
-    assert "client_secret = " not in loaded.describe()
-    assert 'client_id = "(set)"' not in settings(env=CLIENT).describe()
-    assert "client_id = (set)" in settings(env=CLIENT).describe()
+    assert "client_secret = " not in describe(loaded)
+    assert 'client_id = "(set)"' not in describe(settings(env=CLIENT))
+    assert "client_id = (set)" in describe(settings(env=CLIENT))
 
 
 INCOMPLETE = {
@@ -147,6 +147,6 @@ def test_a_library_that_is_not_installed_is_named_with_its_extra(monkeypatch):
 def test_no_secret_in_the_settings_as_printed():
     """Not in a repr and not in what `check --show` prints."""
     loaded = settings(*APPROLE, env=SECRET_ID | TOKEN | CLIENT)
-    text = repr(loaded) + loaded.describe() + repr(loaded.environment) + str(vars(loaded))
+    text = repr(loaded) + describe(loaded) + repr(loaded.environment) + str(vars(loaded))
     secrets = [*SECRET_ID.values(), *TOKEN.values(), CLIENT["DISPATCHER_CLIENT_SECRET"]]
     assert not [secret for secret in secrets if secret in text]

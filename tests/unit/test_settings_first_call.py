@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.app.wiring import make_likeness, make_row_rules
-from dispatcher.settings.cross_checks import warnings
+from dispatcher.settings import warnings
 from dispatcher.sources.rows.column_names import ColumnNames
 from tests.support import least_settings
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.settings import SettingsError, load
+from dispatcher.settings import SettingsError, describe, load
 from tests.support.least_settings import NEEDED, SECRETS
 
 HTTP = {key: value for key, value in NEEDED.items() if key != "source.path"}
@@ -73,7 +73,7 @@ def test_a_token_in_a_variable():
     assert mistakes(OPEN, setting) == ["INTAKE_TOKEN"]
     settings = read(OPEN, setting, env={"INTAKE_TOKEN": "hush-hush"})
     assert settings.environment["INTAKE_TOKEN"].get_secret_value() == "hush-hush"
-    assert "hush-hush" not in settings.describe() + repr(settings)
+    assert "hush-hush" not in describe(settings) + repr(settings)
 
 
 def test_a_token_is_never_a_setting():

@@ -29,6 +29,7 @@ def test_a_topic_needs_servers_and_a_name():
     ("sets", "key", "problem"),
     [
         (["bootstrap_servers=one"], "bootstrap_servers", "which is not host:port"),
+        (["bootstrap_servers=me:secret-3Z@one:1"], "bootstrap_servers", "has a user name or a"),
         (["bootstrap_servers=kafka://one:1"], "bootstrap_servers", "which is not host:port"),
         (["sasl_username=reader"], "sasl_username", "which does not use it"),
         (["ssl_cafile=ca.pem"], "ssl_cafile", "which does not use it"),
@@ -42,6 +43,7 @@ def test_a_mistake_is_named(sets, key, problem):
         settings(*TOPIC, *sets)
     mistakes = [mistake for mistake in caught.value.mistakes if problem in mistake.problem]
     assert [mistake.key for mistake in mistakes] == [f"source.kafka.{key}"]
+    assert "secret-3Z" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

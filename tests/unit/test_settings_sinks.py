@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.settings import SettingsError, load
+from dispatcher.settings import SettingsError, describe, load
 from tests.support.least_settings import NEEDED, SECRETS
 
 SQL = '[[sinks]]\nname = "a"\nkind = "sql"\nurl = "postgresql+psycopg://u@h/d"\n'
@@ -37,7 +37,7 @@ def test_several_sinks_with_their_defaults(read):
     table, lake = settings.sinks
     assert (table.name, table.table, table.flush_seconds) == ("a", "dispatcher_lineage", 5.0)
     assert (lake.name, lake.format) == ("b", "parquet")
-    text = settings.describe()
+    text = describe(settings)
     assert 'sinks[1].url = "postgresql+psycopg://u@h/d"' in text
     assert "dispatcher.toml:4" in text
     assert 'sinks[2].format = "parquet"' in text

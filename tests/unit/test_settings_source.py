@@ -1,8 +1,11 @@
 """The section [source]: what names of columns it takes."""
 
+from pathlib import Path
+
 import pytest
 
 from dispatcher.app.wiring import make_layout, make_row_rules
+from dispatcher.settings import load
 from tests.support.least_settings import only_mistake, settings
 
 
@@ -32,3 +35,18 @@ def test_what_the_source_gets():
     assert (rules.attributes, rules.null_values, rules.named) == (("text",), ("-",), ("tz",))
     assert rules.mangled_numbers == "accept"
     assert make_layout(made).header == ("Conversation ID", "", "tz")
+
+
+EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "config" / "examples").glob("*.toml"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_commands_that_use_the_ledger_alone_need_no_source(example):
+    """Each kind of source, watched or not: nothing of it is read."""
+    made = load(example, env={}, purpose="status")
+    assert made.ledger.path
+
+
+def test_a_watched_folder_that_only_a_run_names():
+    """The path is given with ``run --source``, and ``watch`` in the configuration."""
+    assert load(env={}, sets=["source.watch=true"], purpose="status").ledger.path

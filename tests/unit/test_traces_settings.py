@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from dispatcher.app.traces import open_tracing
 from dispatcher.cli import cli
-from dispatcher.settings import SettingsError, cross_checks, load
+from dispatcher.settings import SettingsError, file_checks, load
 
 ENV = {"DISPATCHER_CLIENT_ID": "i", "DISPATCHER_CLIENT_SECRET": "s"}
 CONFIG = 'campaign = "c1"\n[source]\npath = "-"\n[platform]\nbase_url = "https://a.example"\n'
@@ -34,7 +34,7 @@ def check(monkeypatch, tmp_path):
 @pytest.mark.parametrize("command", [("check",), ("run", "--once")])
 def test_a_missing_extra_is_a_mistake_with_its_line_and_remedy(check, monkeypatch, command):
     """A run does not start without what it was asked for."""
-    monkeypatch.setattr(cross_checks, "is_installed", lambda _: False)
+    monkeypatch.setattr(file_checks, "is_installed", lambda _: False)
     code, output = check("trace_share = 0.1", command=command)
     assert code == 2
     assert "dispatcher.toml:7" in output
@@ -43,7 +43,7 @@ def test_a_missing_extra_is_a_mistake_with_its_line_and_remedy(check, monkeypatc
 
 
 def test_without_traces_the_extra_is_not_needed(check, monkeypatch):
-    monkeypatch.setattr(cross_checks, "is_installed", lambda _: False)
+    monkeypatch.setattr(file_checks, "is_installed", lambda _: False)
     assert check()[0] == 0
 
 

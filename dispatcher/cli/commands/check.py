@@ -14,7 +14,7 @@ from dispatcher.cli.options import debug_option
 from dispatcher.cli.source_report import show_source
 from dispatcher.domain.errors import ExitCode, list_mistakes
 from dispatcher.ports import SourceError
-from dispatcher.settings import Settings, warnings
+from dispatcher.settings import Settings, describe, warnings
 
 
 @click.command(epilog=EPILOG)
@@ -40,7 +40,7 @@ def check(options: SettingsOptions, *, online: bool, show: bool) -> int:
     for warning in warnings(settings):
         say(f"warning: {warning}")
     if show:
-        click.echo(settings.describe())
+        click.echo(describe(settings))
     if problems := source_check.column_problems(settings):
         raise SourceError(list_mistakes(problems))
     campaigns = "campaigns" if len(settings.campaigns) > 1 else "campaign"

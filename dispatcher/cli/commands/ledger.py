@@ -176,8 +176,9 @@ def _report_erasure(path: Path, target: ErasureTarget, forgotten: ErasureReport)
         click.echo("Nothing is left to erase: the ledger has only a hash of it.")
         return ExitCode.DONE
     if not (forgotten.contacts or forgotten.rejected or forgotten.refused):
+        other = "" if target.is_external else ", or name the person with --external-contact"
         raise LedgerError(
-            f"ledger {path}: nothing in it names {target.name!r}; check the key or the id"
+            f"ledger {path}: nothing in it names {target.name!r}; check the key or the id{other}"
         )
     click.echo(
         f"{plural(forgotten.contacts, 'contact')} and "

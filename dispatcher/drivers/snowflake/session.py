@@ -1,12 +1,12 @@
 """A session of Snowflake: it logs in when it is used, and again after it was lost."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
-from threading import Event, Timer
 from typing import Any, TypeVar
 
+from dispatcher.drivers.slow_answers import shown_if_slow
 from dispatcher.drivers.snowflake.errors import SnowflakeError, describe, describe_key
 from dispatcher.drivers.snowflake.login import SnowflakeLogin
 
@@ -14,11 +14,6 @@ T = TypeVar("T")
 
 _GRACE_SECONDS = 60
 """How much later than Snowflake itself the connector gives a statement up."""
-
-
-_SLOW_SECONDS = 15.0
-"""After so long it is shown that an answer has not come."""
-_SLOW = "has not answered yet: it executes a long statement, or is away"
 
 
 class SnowflakeSession:
@@ -80,7 +75,7 @@ class SnowflakeSession:
         from snowflake.connector import errors  # noqa: PLC0415 - an optional extra
 
         try:
-            with self._watched():
+            with shown_if_slow(self.on_slow):
                 return work()
         except errors.Error as error:
             found = describe(error)
@@ -102,26 +97,6 @@ class SnowflakeSession:
         if connection is not None:
             with suppress(Exception):  # it may be the server that is away
                 connection.close(retry=False)
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Show that an answer takes long, until it is there."""
-        is_shown = Event()
-
-        def show() -> None:
-            is_shown.set()
-            self.on_slow(_SLOW)
-
-        timer = Timer(_SLOW_SECONDS, show)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join()
-            if is_shown.is_set():
-                self.on_slow("")
 
     def _open(self) -> Any:
         if self._connection is None:

@@ -73,7 +73,7 @@ def erase_person(
         names = {form for name in found for form in spellings(name)}
         rejected = _erase_rejected_rows(connection, names)
         _erase_samples(connection)
-        known_before = not (erased or rejected or refused) and _was_known(connection, target.name)
+        known_before = not (erased or rejected or refused) and _was_known(connection, target)
     return ErasureReport(erased, rejected, tuple(refused), known_before)
 
 
@@ -206,9 +206,15 @@ def _erase_samples(connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM sqlite_stat4")
 
 
-def _was_known(connection: sqlite3.Connection, name: str) -> bool:
-    for form in spellings(name):
-        values = {"hash": key_hash(form), "person_hash": person_as_spelled(form)}
+def _was_known(connection: sqlite3.Connection, target: ErasureTarget) -> bool:
+    """Return True if there is a hash of the target as what it was named, and of nothing else.
+
+    The hash of a person stays beside their data, so it does not show that these were erased.
+    """
+    for form in spellings(target.name):
+        key = None if target.is_external else key_hash(form)
+        person = person_as_spelled(form) if target.is_external else None
+        values = {"hash": key, "person_hash": person}
         if connection.execute(MAINTENANCE["was_known"], values).fetchone()[0]:
             return True
     return False

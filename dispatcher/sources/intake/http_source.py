@@ -5,9 +5,11 @@ from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http import HTTPStatus
 
 from dispatcher.ports import Admitted, Batch, Post, PostRefusal, PostRefusedError, Receipt, Stream
 from dispatcher.sources.intake.post_parser import PostParser
+from dispatcher.sources.intake.refused_posts import RefusedPosts
 from dispatcher.sources.options import RowRules
 
 MOST_POSTS = 256
@@ -36,8 +38,17 @@ class HttpSource:
         self._parsing = 0
         self._is_open = False
         self._once = once
+        self._refused = RefusedPosts()
         self.watched = not once
-        self.waits_for = ""
+
+    @property
+    def waits_for(self) -> str:
+        """Why no contact comes: all posts are refused; empty if some are accepted."""
+        return self._refused.reason
+
+    def note_answer(self, status: HTTPStatus) -> None:
+        """Take note of the answer to a post, which may have been refused before `accept`."""
+        self._refused.note(status)
 
     @property
     def lag(self) -> int:

@@ -3,12 +3,13 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
 from dispatcher.drivers.kafka import TlsFilesError, client_arguments, load_aiokafka
+from dispatcher.drivers.kafka_clients import start_client, stop_client
 from dispatcher.ports import SourceError
 
 FETCH_BYTES = 4 << 20
@@ -83,7 +84,7 @@ async def find_topic(options: KafkaOptions) -> Topic:
     """
     library = load_library()
     admin = library.admin.AIOKafkaAdminClient(**_common(options))
-    async with _connected(admin.start, admin.close, options):
+    async with _connected(admin, options):
         cluster = await admin.describe_cluster()
         topics = {topic["topic"]: topic for topic in await admin.describe_topics()}
     topic = topics.get(options.topic)
@@ -117,29 +118,27 @@ async def open_consumer(options: KafkaOptions, wait_ms: int) -> AsyncIterator[An
         max_partition_fetch_bytes=PARTITION_BYTES,
         metadata_max_age_ms=int(options.look_seconds * 1000),
     )
-    async with _connected(consumer.start, consumer.stop, options):
+    async with _connected(consumer, options):
         yield consumer
 
 
 @asynccontextmanager
-async def _connected(start: Any, stop: Any, options: KafkaOptions) -> AsyncIterator[None]:
+async def _connected(client: Any, options: KafkaOptions) -> AsyncIterator[None]:
     errors = import_module("aiokafka.errors")
     try:
         try:
-            async with asyncio.timeout(3 * options.answer_seconds):
-                await start()
+            await start_client(client, 3 * options.answer_seconds)
         except (errors.KafkaConnectionError, TimeoutError, KeyError) as error:
             await _find_cause(options)
             raise AwayError(f"{options.title}: {_words(error)}") from None
-        yield
+        try:
+            yield
+        finally:
+            await stop_client(client, options.answer_seconds)
     except (errors.KafkaError, OSError) as error:  # a timeout and a failure of TLS, too
         if problem := _needs_person(error, options):
             raise SourceError(problem) from None
         raise AwayError(f"{options.title}: {_words(error)}") from None
-    finally:
-        with suppress(Exception):  # the connection is of no use any more
-            await stop()
-        await asyncio.sleep(0)  # the library does not wait until its first connection is closed
 
 
 async def _find_cause(options: KafkaOptions) -> None:
@@ -159,7 +158,7 @@ async def _find_cause(options: KafkaOptions) -> None:
             except KeyError:  # the library looks for a proof in the refusal of SCRAM
                 errors = import_module("aiokafka.errors")
                 raise errors.AuthenticationFailedError from None
-        connection.close()
+        await asyncio.wait([connection.close()], timeout=options.answer_seconds)
 
 
 def _needs_person(error: Exception, options: KafkaOptions) -> str:

@@ -1,6 +1,7 @@
 """Holds the first batches of a topic back until the columns that the settings name are there."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from dispatcher.ports import Batch, SourceError
 from dispatcher.sources.kafka.message_rows import MessageRows
@@ -8,7 +9,7 @@ from dispatcher.sources.rows.object_columns import HELD_ROWS
 
 
 async def hold_back(
-    batches: AsyncIterator[Batch], rows: MessageRows, title: str
+    batches: AsyncGenerator[Batch, None], rows: MessageRows, title: str
 ) -> AsyncGenerator[Batch, None]:
     """Yield all batches, but none before each column that the settings name was in some message.
 
@@ -19,14 +20,15 @@ async def hold_back(
 
     """
     held: list[Batch] = []
-    async for batch in batches:
-        held.append(batch)
-        if rows.missing_columns and sum(one.rows for one in held) < HELD_ROWS:
-            continue
-        _check(rows, title)
-        for one in held:
-            yield one
-        held.clear()
+    async with aclosing(batches):  # so that closing this one ends the connection
+        async for batch in batches:
+            held.append(batch)
+            if rows.missing_columns and sum(one.rows for one in held) < HELD_ROWS:
+                continue
+            _check(rows, title)
+            for one in held:
+                yield one
+            held.clear()
     if held:
         _check(rows, title)
     for one in held:

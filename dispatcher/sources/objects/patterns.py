@@ -16,7 +16,7 @@ class ObjectAddress:
 
     ``root`` is the address of the bucket (for HTTP of the server), without a last slash.
     ``pattern`` is a key, a glob (``*`` does not match a slash, ``**`` does), or a prefix that ends
-    with a slash.
+    with a slash or is empty: the whole bucket has no key.
     """
 
     root: str
@@ -25,7 +25,11 @@ class ObjectAddress:
     @property
     def has_magic(self) -> bool:
         """Whether several keys may be meant."""
-        return any(sign in self.pattern for sign in _MAGIC) or self.pattern.endswith("/")
+        return any(sign in self.pattern for sign in _MAGIC) or self._is_prefix
+
+    @property
+    def _is_prefix(self) -> bool:
+        return not self.pattern or self.pattern.endswith("/")
 
     @property
     def folder(self) -> str:
@@ -36,7 +40,7 @@ class ObjectAddress:
 
     def matches(self, key: str) -> bool:
         """Return True if a key is meant."""
-        if self.pattern.endswith("/"):
+        if self._is_prefix:
             return key.startswith(self.pattern) and "/" not in key[len(self.pattern) :]
         return _match(key.split("/"), self.pattern.split("/"))
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from dispatcher.domain.contact import Contact
-from dispatcher.domain.ids import canonical_id
+from dispatcher.domain.ids import ID_LIMIT, canonical_id
 from dispatcher.domain.opt_out import OptOutColumns
 from dispatcher.domain.status import Irregularity
 from dispatcher.sources.options import MEANINGS, RowRules
@@ -13,7 +13,6 @@ from dispatcher.sources.rows.column_names import ColumnNames, ResolvedColumns, s
 from dispatcher.sources.rows.dates import DateParser
 from dispatcher.sources.rows.mangled_numbers import NUMERIC, MangledNumbers
 from dispatcher.sources.rows.ordinary_ids import (
-    ID_LIMIT,
     is_safe_id,
     ordinary_id,
     ordinary_number,

@@ -4,10 +4,8 @@ import re
 import string
 from collections.abc import Callable, Iterable
 
+from dispatcher.domain.ids import ID_LIMIT
 from dispatcher.sources.options import normal_name
-
-ID_LIMIT = 256
-"""The most characters of an id or a key."""
 
 is_safe_id = re.compile(rf"(?!\.{{1,2}}\Z)[A-Za-z0-9._~:@=+-]{{1,{ID_LIMIT}}}").fullmatch
 """Returns a match for an id that does not change the path of a URL."""

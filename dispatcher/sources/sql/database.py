@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dispatcher.drivers.database import CONNECT_SECONDS, load_sqlalchemy, open_engine
+from dispatcher.drivers.database import connect_limit, load_sqlalchemy, open_engine
 from dispatcher.drivers.errors import DriverError
 from dispatcher.ports import SourceError
 from dispatcher.sources.away import AwayWait
@@ -155,10 +155,9 @@ _READ_ONLY: Mapping[str, Mapping[str, bool]] = {"postgresql": {"postgresql_reado
 
 def _connect_args(driver: str, timeout_seconds: float) -> dict[str, object]:
     """Return a driver's own arguments for time limits; none for a driver that is not known."""
-    milliseconds = int(timeout_seconds * 1000)
+    arguments = connect_limit(driver)
     if driver == "psycopg":
-        options = f"-c statement_timeout={milliseconds}"
-        return {"connect_timeout": CONNECT_SECONDS, "options": options}
+        arguments["options"] = f"-c statement_timeout={int(timeout_seconds * 1000)}"
     if driver == "pymysql":
-        return {"connect_timeout": CONNECT_SECONDS, "read_timeout": int(timeout_seconds)}
-    return {}
+        arguments["read_timeout"] = int(timeout_seconds)
+    return arguments

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from dispatcher.drivers.database import first_line
+from dispatcher.drivers.slow_answers import shown_if_slow
 from dispatcher.ports import SourceError
 from dispatcher.sources.away import AwayWait
 
@@ -36,15 +37,21 @@ _WORDS = (
 def call_database(name: str, password: str, away: AwayWait, call: Callable[[], T]) -> T:
     """Return what a call of the database returns; wait while the database is away.
 
+    ``away`` also has a reason while an answer takes long.
+
     Raises:
         SourceError: a person must mend it: the login, a permission, the query.
 
     """
     from sqlalchemy import exc  # noqa: PLC0415 - an optional extra
 
+    def show(slow: str) -> None:
+        away.reason = f"{name}: the database {slow}" if slow else ""
+
     while True:
         try:
-            result = call()
+            with shown_if_slow(show):
+                result = call()
         except exc.DBAPIError as error:
             reason = first_line(error.orig, password)
             if not _is_away(error):

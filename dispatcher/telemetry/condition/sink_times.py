@@ -11,19 +11,20 @@ class SinkTimes:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._failing: dict[str, tuple[float, int]] = {}
+        self._failing: dict[str, tuple[float, SinkLagged]] = {}
 
     def add(self, event: SinkLagged) -> None:
         """Take note of a sink's state."""
-        if not event.failing:
+        if not event.error:
             self._failing.pop(event.sink, None)
             return
-        since, _ = self._failing.get(event.sink, (self._monotonic(), 0))
-        self._failing[event.sink] = since, event.rows
+        since, _ = self._failing.get(event.sink, (self._monotonic(), event))
+        self._failing[event.sink] = since, event
 
     def failing(self) -> tuple[FailingSink, ...]:
         """Return the sinks that fail now."""
         now = self._monotonic()
         return tuple(
-            FailingSink(name, rows, now - since) for name, (since, rows) in self._failing.items()
+            FailingSink(last.sink, last.rows, now - since, last.error)
+            for since, last in self._failing.values()
         )

@@ -59,9 +59,15 @@ class Broker:
         _run(_create(self.servers, name, partitions))
         return Topic(self.servers, name)
 
+    def kill(self) -> None:
+        """Let it end; connections are refused."""
+        self.process.kill()
+        self.process.wait(10)
+
     def freeze(self) -> None:
         """Let it answer nothing; its messages stay."""
         os.kill(self.process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)  # its threads stop one after the other
 
     def thaw(self) -> None:
         """Let it answer again."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.support.lazy_imports import Lazily
 
-psycopg = Lazily("psycopg")
+psutil, psycopg = Lazily("psutil"), Lazily("psycopg")
 
 USER, PASSWORD = "dispatcher", "pg-secret-4T"
 """Who connects; the server asks for the password."""
@@ -28,6 +28,22 @@ class Postgres:
     """A running server."""
 
     port: int
+    process_id: int = 0
+
+    def freeze(self) -> None:
+        """Let nothing be answered, in connections that are open and in new ones."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Let it answer again."""
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> "list[psutil.Process]":
+        """Return the server, and the processes of its connections."""
+        server = psutil.Process(self.process_id)
+        return [server, *server.children()]
 
     def database(self) -> "PostgresDatabase":
         """Return a new, empty database."""
@@ -89,9 +105,11 @@ def postgres() -> Iterator[Postgres]:
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **user)
         try:
-            _wait_until_ready(Postgres(port), server)
-            yield Postgres(port)
+            running = Postgres(port, server.pid)
+            _wait_until_ready(running, server)
+            yield running
         finally:
+            running.thaw()
             server.send_signal(signal.SIGQUIT)
             server.wait(10)
     finally:
