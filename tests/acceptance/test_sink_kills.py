@@ -17,7 +17,7 @@ WAREHOUSE, TOPIC = "snowflake (fakesnow)", "kafka (tansu)"
 OF_THE_WAREHOUSE = ["put.after", "copy.before", "merge.after", "commit.during", "commit.after"]
 """The steps in Snowflake that leave most behind; its local server is slow."""
 TELLING = {
-    "arrival-first": (TOPIC, ["first.after", "flush.before"], "missing"),
+    "arrival-first": (TOPIC, ["first.after", "confirm.before"], "missing"),
     "range-not-recorded": (LAKE, ["put.after", "arrival.before"], "twice"),
     "cursor-first": (TABLE, ["rows.after"], "missing"),
     "no-transaction": (WAREHOUSE, ["merge.before"], "missing"),

@@ -16,6 +16,7 @@ from typing import Any
 
 from dispatcher.drivers.snowflake.session import SnowflakeSession
 from dispatcher.ledgers.lineage_log import SqliteLineageLog
+from dispatcher.sinks.kafka_target import KafkaTarget
 
 DURING_SECONDS = 0.004
 """The longest time from the begin of a request to a kill during it."""
@@ -59,9 +60,9 @@ OBJECTS = {
 }
 KAFKA = {
     "first.after": "the producer has the first message of a range",
-    "flush.before": "the producer has all messages of a range",
-    "flush.during": "messages are on their way",
-    "flush.after": "the broker has acknowledged all of them, the sink does not know it",
+    "confirm.before": "the producer has all messages of a range",
+    "confirm.during": "messages are on their way",
+    "confirm.after": "the broker has acknowledged all of them, the sink does not know it",
 }
 STEPS = {
     kind: {**LEDGER, **steps}
@@ -208,21 +209,21 @@ def _wrap_objects(killer: StepKiller) -> None:
 def _wrap_kafka(killer: StepKiller) -> None:
     from aiokafka import AIOKafkaProducer  # noqa: PLC0415 - slow to import
 
-    real, sent = AIOKafkaProducer.send, 0
+    send, confirm, sent = AIOKafkaProducer.send, KafkaTarget._confirm, 0
 
-    async def send(self: Any, *args: Any, **named: Any) -> Any:
+    async def sending(self: AIOKafkaProducer, *args: Any, **named: Any) -> Any:
         nonlocal sent
-        future = await real(self, *args, **named)
+        future = await send(self, *args, **named)
         sent += 1
         if sent == 1:
             killer.reached("first.after")
         return future
 
-    async def flush(self: Any) -> None:
+    async def confirming(self: KafkaTarget, messages: Any) -> None:
         nonlocal sent
         sent = 0
-        with killer.around("flush"):
-            await real_flush(self)
+        with killer.around("confirm"):
+            await confirm(self, messages)
 
-    real_flush = AIOKafkaProducer.flush
-    AIOKafkaProducer.send, AIOKafkaProducer.flush = send, flush
+    AIOKafkaProducer.send = sending
+    KafkaTarget._confirm = confirming  # type: ignore[method-assign]
