@@ -7,7 +7,7 @@
 #   make picture  draw docs/demo.svg from a demo              make diagnose  faults by monitors
 #   make properties  1,000 examples of each property that has no number of its own (EXAMPLES=1000)
 #   make crash-posts  kill runs while clients repeat every post, compare
-#   make sinks  kill the pump of each sink between its steps, count rows
+#   make sinks  kill exports to each kind of sink at each step, compare the rows
 #   make receiver  send metrics to npm's statsd (needs node and npm), and compare what it reads
 # Another Python: make test PYTHON=python3.12. Kills with first calls learnt: make crash FIRST_CALL=learn
 
@@ -51,7 +51,7 @@ crash-posts: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.posting_crash $(ARGS)
 
 sinks: $(VENV)/.dev
-	@$(BIN)/python -m tests.support.sinks_whole
+	@$(BIN)/python -m tests.support.sinks_whole $(ARGS)
 
 crash: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.crash_whole --first-call $(FIRST_CALL) $(ARGS)

@@ -17,10 +17,10 @@ from tests.support.scenario_runner import CREDENTIALS
 class Launcher:
     """The process that forks one run after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.crashing", "--serve"],
+            [sys.executable, "-m", module, "--serve"],
             stdin=pipe, stdout=pipe, cwd=ROOT, env={**clean_environment(), **CREDENTIALS},
             bufsize=0,
         )  # fmt: skip
@@ -59,9 +59,9 @@ class Launcher:
 
 
 @contextmanager
-def launching() -> Iterator[Launcher]:
-    """Have a launcher for as long as the block lasts."""
-    launcher = Launcher()
+def launching(module: str = "tests.support.crashing") -> Iterator[Launcher]:
+    """Have a launcher for as long as the block lasts; ``module`` is the program that forks."""
+    launcher = Launcher(module)
     try:
         yield launcher
     finally:

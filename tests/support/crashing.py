@@ -6,21 +6,17 @@ does. With `--serve` it forks one such run for each line of JSON on standard inp
 the time that imports take.
 """
 
-import gc
-import json
-import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 import dispatcher.app.run
 import dispatcher.cli.commands.run
 import dispatcher.sources.files.stream_source  # noqa: F401 - loaded once, before the forks
 from dispatcher.cli import main
-from dispatcher.platforms.http import tls_context
 from tests.support.broken_builds import BROKEN, cut_power
 from tests.support.crash_points import Killer
+from tests.support.crash_server import serve
 from tests.support.crash_wraps import install
 
 
@@ -47,52 +43,20 @@ def run(
     main()
 
 
-def serve() -> None:
-    """Fork a run for each request; answer with its pid, and with its status once it ended."""
-    tls_context(None)  # to read the certificates takes a third of a short run
-    for name in ("aiokafka.admin", "sqlalchemy"):  # as does their import
-        import_module(name)
-    gc.freeze()
-    for line in sys.stdin:
-        request = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            _child(request)
-        _tell(pid)
-        _, status = os.waitpid(pid, 0)
-        _tell(os.waitstatus_to_exitcode(status))
-
-
-def _tell(number: int) -> None:
-    sys.stdout.write(f"{number}\n")
-    sys.stdout.flush()
-
-
-def _child(request: dict[str, Any]) -> None:
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for source, target in ((nothing, 0), (output, 1), (output, 2)):
-        os.dup2(source, target)
-    code: int | str | None = 1
-    try:
-        run(
-            request["spec"],
-            request["argv"],
-            request.get("broken", ""),
-            power_cut=request.get("power_cut", False),
-            stopped_seconds=request.get("stopped_seconds", 0.0),
-        )
-    except SystemExit as ended:
-        code = ended.code
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else 1)
+def start(request: dict[str, Any]) -> None:
+    """Run what a request says."""
+    run(
+        request["spec"],
+        request["argv"],
+        request.get("broken", ""),
+        power_cut=request.get("power_cut", False),
+        stopped_seconds=request.get("stopped_seconds", 0.0),
+    )
 
 
 def _main(arguments: Sequence[str]) -> None:
     if "--serve" in arguments:
-        serve()
+        serve(start, ("aiokafka.admin", "sqlalchemy"))  # whose import takes long
         return
     place = arguments.index("--")
     ours, argv = arguments[:place], arguments[place + 1 :]

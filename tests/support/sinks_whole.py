@@ -1,89 +1,87 @@
-"""Kills the pump of each kind of sink 20 times between each of its steps, and counts the rows.
+"""Kills exports to each kind of sink 20 times at each step by SIGKILL, and compares the rows.
 
     python -m tests.support.sinks_whole
 
-The servers are real. It takes about a minute, and exits with 1 if a row is missing or there twice.
+Each export is `dispatcher lineage export --to SINK` in a process of its own, over a real ledger and
+real servers. The exit code is 1 if a row is missing or there twice, or a step was not reached as
+often as it should be. ``--broken`` takes a build that breaks the promise, which must be found.
 """
 
-import asyncio
+import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from random import Random
 
-from tests.contract.test_sink_contract import (
-    KafkaCase,
-    Log,
-    ObjectCase,
-    PostgresCase,
-    SnowflakeCase,
-    SqliteCase,
-    pumped,
-    row,
-)
-from tests.support.servers.kafka import kafka
-from tests.support.servers.postgres import postgres
-from tests.support.servers.s3 import s3
-from tests.support.servers.snowflake import snowflake
+from tests.support.sink_builds import BROKEN
+from tests.support.sink_kills import Export, Outcome, kill_everywhere, launching_exports
+from tests.support.sink_steps import STEPS
+from tests.support.sink_targets import TARGETS
 
 KILLS = 20
-STEPS = (
-    "before the range is recorded",
-    "before it goes out",
-    "before its arrival is recorded",
-    "after its arrival is recorded",
+AT_ONCE = 2
+"""Targets at the same time: one for each core."""
+ROUNDS_PER_LINE = 5
+
+HEADER = (
+    "| target | steps | kills | rows | missing | twice |\n| --- | --- | --- | --- | --- | --- |"
 )
-ROWS_PER_RANGE = 3
 
 
-async def count(case: Any) -> dict[str, int]:
-    """Kill the pump of a case, and let the next one end, for each kill; return what was counted."""
-    log = Log([])
-    kills = dict.fromkeys(STEPS, 0)
-    for step, name in enumerate(STEPS, 1):
-        for _ in range(KILLS):
-            first = len(log.rows) + 1
-            log.rows += [row(number) for number in range(first, first + ROWS_PER_RANGE)]
-            log.calls, log.stop_at = 0, step
-            await pumped(case, log, ROWS_PER_RANGE)
-            kills[name] += log.calls == step
-            log.stop_at = None
-            await pumped(case, log, ROWS_PER_RANGE)
-    found = case.keys()
-    expected = sorted((one.contact_key, one.conversation_id) for one in log.rows)
-    missing, twice = len(set(expected) - set(found)), len(found) - len(set(found))
-    return kills | {"rows": len(expected), "missing": missing, "twice": twice}
+def play(title: str, kills: int, broken: str) -> Outcome:
+    """Kill exports to one target, with a line from time to time."""
+    started, rounds = time.monotonic(), 0
+
+    def on_round(outcome: Outcome) -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds % ROUNDS_PER_LINE == 0:
+            seconds = time.monotonic() - started
+            _say(f"{seconds:6.0f} s  {title}: {outcome.kills.total():,} kills")
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        TARGETS[title](Path(folder)) as sink,
+        launching_exports() as launcher,
+    ):
+        export = Export(Path(folder), sink, launcher, broken)
+        outcome = kill_everywhere(export, kills, Random(title), on_round)
+    missed = [step for step in STEPS[sink.kind] if outcome.kills[step] < kills]
+    if missed:
+        outcome.problems.append(f"not reached {kills} times: {', '.join(missed)}")
+    for problem in outcome.problems:
+        _say(f"{title}: {problem}")
+    return outcome
 
 
-@contextmanager
-def cases() -> Iterator[dict[str, Any]]:
-    """Start the servers, and have a case of each kind of sink."""
-    with ExitStack() as stack:
-        store = stack.enter_context(s3())
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        yield {
-            "sql, PostgreSQL": PostgresCase(stack.enter_context(postgres()).database()),
-            "sql, SQLite": SqliteCase(folder),
-            "objects, Parquet": ObjectCase(store.bucket(), "parquet"),
-            "objects, JSON Lines": ObjectCase(store.bucket(), "jsonl"),
-            "snowflake": SnowflakeCase(stack.enter_context(snowflake()).database()),
-            "kafka": KafkaCase(stack.enter_context(kafka()).topic()),
-        }
+def _line(title: str, outcome: Outcome) -> str:
+    steps, kills = len(outcome.kills), outcome.kills.total()
+    cells = (title, f"{steps}", f"{kills:,}", f"{outcome.rows:,}")
+    return f"| {' | '.join(cells)} | {len(outcome.missing):,} | {len(outcome.twice):,} |"
 
 
-def main() -> int:
-    """Print a line for each kind of sink; return 1 if one of them is wrong."""
-    is_wrong = False
-    with cases() as found:
-        for name, case in found.items():
-            counted = asyncio.run(count(case))
-            sys.stdout.write(f"{name}: {counted}\n")
-            sys.stdout.flush()
-            is_wrong |= bool(counted["missing"] or counted["twice"])
-            is_wrong |= any(counted[step] != KILLS for step in STEPS)
-    return int(is_wrong)
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a table; return 1 if something is wrong with one target."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=KILLS, help="for each step of each target")
+    parser.add_argument("--broken", choices=BROKEN, default="")
+    parser.add_argument("--targets", nargs="+", default=(), help="words of their titles; all")
+    options = parser.parse_args(arguments)
+    words = options.targets or ("",)
+    titles = [title for title in TARGETS if any(word.lower() in title.lower() for word in words)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        outcomes = pool.map(lambda title: play(title, options.kills, options.broken), titles)
+        found = dict(zip(titles, outcomes, strict=True))
+    _say("\n".join([HEADER, *(_line(title, outcome) for title, outcome in found.items())]))
+    return int(any(outcome.problems for outcome in found.values()))
 
 
 if __name__ == "__main__":
