@@ -28,7 +28,7 @@ from tests.support.servers.kafka import kafka
 from tests.support.servers.s3 import IDENTITY, REGION, s3
 from tests.support.servers.snowflake import PASSPHRASE, snowflake
 
-ROWS, PER_RANGE = 3000, 10
+ROWS, PER_RANGE, LARGER_RANGE = 3000, 10, 40
 HOOK = '[[sinks]]\nname = "ops"\nkind = "webhook"\nurl = "http://127.0.0.1:9/hook"\n'
 SENT = re.compile(r"([\d,]+) rows? sent to sink out in ([\d,]+) ranges?, \d+\.\d s\.\n")
 
@@ -91,7 +91,8 @@ class Lake:
         self.bucket = bucket = stack.enter_context(s3()).bucket()
         self.case = ObjectCase(bucket, "jsonl")
         url, endpoint = f'url = "{bucket.address}/lineage/"', f'endpoint = "{bucket.url}"'
-        self.sinks = sink("objects", url, endpoint, 'format = "jsonl"', "allow_http = true")
+        lines = (url, endpoint, 'format = "jsonl"', "allow_http = true")
+        self.sinks = sink("objects", *lines, rows_per_range=LARGER_RANGE)
 
     def keys(self):
         return self.case.keys()
@@ -99,7 +100,7 @@ class Lake:
     def count(self):
         """Rows, of ranges that are whole."""
         found = self.bucket.admin.list_objects_v2(Bucket=self.bucket.name)
-        return found["KeyCount"] * PER_RANGE
+        return found["KeyCount"] * LARGER_RANGE
 
     def clear(self):
         for one in self.bucket.admin.list_objects_v2(Bucket=self.bucket.name)["Contents"]:

@@ -14,8 +14,6 @@ from tests.support.sink_targets import TARGETS
 
 LAKE, TABLE = "objects, JSON Lines (S3 by moto)", "sql, SQLite"
 WAREHOUSE, TOPIC = "snowflake (fakesnow)", "kafka (tansu)"
-OF_THE_WAREHOUSE = ["put.after", "copy.before", "merge.after", "commit.during", "commit.after"]
-"""The steps in Snowflake that leave most behind; its local server is slow."""
 TELLING = {
     "arrival-first": (TOPIC, ["first.after", "confirm.before"], "missing"),
     "range-not-recorded": (LAKE, ["put.after", "arrival.before"], "twice"),
@@ -33,11 +31,15 @@ def launcher():
         yield made
 
 
-@pytest.mark.parametrize("title", [TABLE, LAKE, TOPIC, WAREHOUSE])
+@pytest.mark.parametrize("title", [TABLE, LAKE, TOPIC])
 def test_a_row_is_there_once_wherever_an_export_is_killed(tmp_path, launcher, title):
-    """New rows come between the kills, and an export that is killed also sends what was left."""
+    """New rows come between the kills, and an export that is killed also sends what was left.
+
+    `make sinks` has Snowflake, too, whose local server takes a second for each range.
+    """
+    kills = 2
     with TARGETS[title](tmp_path) as sink:
-        steps, kills = (STEPS[sink.kind], 2) if title != WAREHOUSE else (OF_THE_WAREHOUSE, 1)
+        steps = STEPS[sink.kind]
         export = Export(tmp_path, sink, launcher)
         outcome = kill_everywhere(export, kills, Random(title), steps=list(steps))
     assert not outcome.problems
