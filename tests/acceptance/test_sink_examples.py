@@ -161,9 +161,8 @@ def test_a_sink_that_is_silent_holds_nothing_up(played):
         server.freeze()
         wait_for_sends(played, CONTACTS)
         running.send_signal(signal.SIGTERM)
-        running.wait(30)
-        running.close()
-        assert running.returncode == 0
+        _, said = running.communicate(timeout=30)
+        assert running.returncode == 0, said
         assert '"event":"sink.unfinished"' in played.log.read_text()
         server.thaw()
         assert played.run().returncode == 0

@@ -32,18 +32,18 @@ class Postgres:
 
     def freeze(self) -> None:
         """Let nothing be answered, in connections that are open and in new ones."""
-        for process in self._processes():
-            process.suspend()
+        server = psutil.Process(self.process_id)
+        server.suspend()
+        while server.status() != psutil.STATUS_STOPPED:  # it has no further connections then
+            time.sleep(0.001)
+        for connection in server.children():
+            connection.suspend()
 
     def thaw(self) -> None:
         """Let it answer again."""
-        for process in self._processes():
-            process.resume()
-
-    def _processes(self) -> "list[psutil.Process]":
-        """Return the server, and the processes of its connections."""
         server = psutil.Process(self.process_id)
-        return [server, *server.children()]
+        for process in (*server.children(), server):
+            process.resume()
 
     def database(self) -> "PostgresDatabase":
         """Return a new, empty database."""
