@@ -1,15 +1,12 @@
 """S3, played by moto's server; objects over plain HTTP come from the same server."""
 
-import logging
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.lazy_imports import Lazily
-
-boto3, moto = Lazily("boto3"), Lazily("moto.server")
+from tests.support.servers.moto_server import moto_server
 
 REGION = "eu-central-1"
 IDENTITY = {"AWS_ACCESS_KEY_ID": "AKIA-test", "AWS_SECRET_ACCESS_KEY": "aws-secret-5K"}
@@ -81,17 +78,5 @@ class S3:
 @contextmanager
 def s3() -> Iterator[S3]:
     """Run the server for as long as the block lasts."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        url = f"http://{host}:{port}"
-        admin = boto3.session.Session().client(
-            "s3", region_name=REGION, endpoint_url=url,
-            aws_access_key_id="a", aws_secret_access_key="b",
-        )  # fmt: skip
-        with closing(admin):
-            yield S3(url, admin)
-    finally:
-        server.stop()
+    with moto_server("s3", REGION) as (url, admin):
+        yield S3(url, admin)
