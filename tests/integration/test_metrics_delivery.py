@@ -1,5 +1,6 @@
 """No count is lost: agents that restart, freeze or are not there yet, over real sockets."""
 
+import socket
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 import structlog
 
+from dispatcher.telemetry.metrics.connection import UnixConnection
 from dispatcher.telemetry.metrics.dogstatsd import DogStatsdClient
 from tests.support.faulty_agent import KINDS, faulty_agent
 
@@ -177,3 +179,30 @@ def test_gauges_of_an_outage_are_given_up_but_for_the_last(kind, tmp_path, logs)
         assert agent.total("dispatcher.statsd.dropped") <= 4
         check(emitter, logs)
     assert [m.value for m in agent.metrics if m.name == "dispatcher.pace"] == [4]
+
+
+class StartsMeanwhile(UnixConnection):
+    """A connection behind whose first look at the socket file an agent starts."""
+
+    def __init__(self, agent):
+        super().__init__(str(agent.path), (socket.SOCK_DGRAM,))
+        self._to_start = [agent]
+
+    def _find_identity(self):
+        found = super()._find_identity()
+        while self._to_start:
+            self._to_start.pop().start()
+        return found
+
+
+def test_an_agent_that_starts_while_one_connects_is_the_one_that_reads(tmp_path):
+    """What it has read is confirmed, and not sent again."""
+    with faulty_agent("unixgram", tmp_path) as agent:
+        agent.stop()
+        connection = StartsMeanwhile(agent)
+        connection.open()
+        connection.send(b"dispatcher.api.requests:1|c", 1.0)
+        agent.wait_for(lambda agent: agent.total(METRIC) == 1)
+        assert connection.check()
+        connection.open()
+        connection.close()

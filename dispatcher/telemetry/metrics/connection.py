@@ -181,8 +181,7 @@ class UnixConnection:
     def open(self) -> None:
         """Connect; a socket file that was made again belongs to another agent."""
         if self._socket is None:
-            self._identity = self._find_identity()
-            self._socket = self._connect()
+            self._socket = self._connect_identified()
         elif self._find_identity() != self._identity:
             raise ConnectionResetError(errno.ECONNRESET, f"{self._path} was removed, or made again")
 
@@ -260,6 +259,19 @@ class UnixConnection:
         except OSError:
             return None
         return status.st_dev, status.st_ino, status.st_mtime_ns
+
+    def _connect_identified(self) -> socket.socket:
+        """Connect, and remember which file that was.
+
+        An agent that starts meanwhile makes the file after the first look at it. Its packets would
+        count as not read, and be sent twice, if the look before it were kept.
+        """
+        while True:
+            self._identity = self._find_identity()
+            sock = self._connect()
+            if self._find_identity() == self._identity:
+                return sock
+            sock.close()
 
     def _connect(self) -> socket.socket:
         *others, last = self._kinds
