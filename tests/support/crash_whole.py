@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -84,21 +85,25 @@ def plans(wanted: Wanted) -> Iterator[Plan]:
         yield Plan(source, seed, *parts, more, wanted.dialect, wanted.first_call)
 
 
-def play(plan: Plan, folder: Path, launcher: Launcher) -> tuple[Verdict, World]:
-    """Kill as often as planned, finish, and compare."""
+def play(
+    plan: Plan, folder: Path, launcher: Launcher, reached: AbstractSet[str] = frozenset()
+) -> tuple[Verdict, World]:
+    """Kill as often as planned, finish, and compare; points not in ``reached`` come first."""
     per_cycle = plan.contacts // plan.kills
     settings = {"per_cycle": per_cycle, "seed": plan.seed, "dialect": plan.dialect, **plan.more}
     settings["first_call"] = plan.first_call
     with world(folder, plan.source, launcher, contacts=plan.contacts, **settings) as lived:
-        for point in _order(plan, lived):
+        for point in _order(plan, lived, reached):
             if lived.kills >= plan.kills:
                 break
             lived.kill(point, settles=settles_before(point, lived, per_cycle))
         return lived.finish(), lived
 
 
-def play_plan(plan: Plan) -> tuple[Verdict, World, int]:
+def play_plan(plan: Plan, reached: AbstractSet[str]) -> tuple[Verdict, World, int]:
     """Play a world, and say why it is played again.
+
+    ``reached`` are the points of worlds before.
 
     Return what counts, the world of the last try, and how often it was played again.
     """
@@ -106,7 +111,7 @@ def play_plan(plan: Plan) -> tuple[Verdict, World, int]:
 
     def played(folder: Path) -> Verdict:
         with launching() as launcher:
-            verdict, lived = play(plan, folder, launcher)
+            verdict, lived = play(plan, folder, launcher, reached)
         worlds.append(lived)
         return verdict
 
@@ -126,8 +131,10 @@ def play_plan(plan: Plan) -> tuple[Verdict, World, int]:
     return verdict, worlds[-1], len(worlds) - 1
 
 
-def _order(plan: Plan, lived: World) -> Iterator[str]:
+def _order(plan: Plan, lived: World, reached: AbstractSet[str]) -> Iterator[str]:
     """Every point in turn, in an order of chance, with random moments between them.
+
+    Those that no world before has reached come first, so that few kills reach all.
 
     A power cut is played at named points alone: a kill from outside cannot know what is synced.
     """
@@ -135,6 +142,7 @@ def _order(plan: Plan, lived: World) -> Iterator[str]:
     while True:
         points = points_for(plan.source)
         lived.dice.shuffle(points)
+        points.sort(key=(reached | lived.killed_at).__contains__)
         for point in points:
             if lived.dice.random() < share:
                 yield ""
@@ -146,7 +154,7 @@ def run(wanted: Wanted) -> bool:
     whole, number, reached, kept, again = Verdict(), 0, set[str](), True, 0
     start = time.monotonic()
     for plan in plans(wanted):
-        verdict, lived, replays = play_plan(plan)
+        verdict, lived, replays = play_plan(plan, reached)
         problems = verdict.problems(doubt_allowed=plan.doubt_allowed)
         kept, number = kept and not problems, number + lived.kills
         whole.add(verdict)
