@@ -50,6 +50,10 @@ TELLING = {
 """Points at which each broken build does its harm."""
 WORLDS = {"bound-without-lag": {"stragglers": True}, "watermark-is-now": {"beyond": True}}
 """The worlds that show what is wrong with a build whose harm is a wrong proof."""
+WRITES_TWICE = ("intent-not-committed", "power-cut", *WORLDS)
+"""Builds that write to somebody twice; the others lose somebody."""
+HARM_TRIES = 3
+"""How often a broken build is played: which contacts are hit is a matter of chance."""
 NO_END = defaultdict(lambda: LAST_RUN_SECONDS, {"settle-lost": 4.0})
 """Seconds without a message after which a last run is ended; without settles it never ends."""
 
@@ -116,19 +120,27 @@ def test_every_point_is_played():
 @pytest.mark.parametrize("broken", BROKEN)
 def test_the_harness_fails_for_a_broken_build(tmp_path, launcher, broken):
     """An intent, a settle or a batch that is not written, or not synced, is found out."""
-    given = {"per_cycle": PER_CYCLE, "broken": broken, **WORLDS.get(broken, {})}
-    with world(tmp_path, "glob", launcher, **given) as lived:
+    for number in range(HARM_TRIES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        verdict = play_broken(folder, launcher, broken, seed=number + 1)
+        harm = verdict.twice if broken in WRITES_TWICE else verdict.missing or verdict.unfinished
+        if harm:
+            break
+    assert harm
+
+
+def play_broken(folder, launcher, broken, seed):
+    """Kill a broken build where that does its harm, and compare."""
+    given = {"per_cycle": PER_CYCLE, "broken": broken, "seed": seed, **WORLDS.get(broken, {})}
+    with world(folder, "glob", launcher, **given) as lived:
         for point in (TELLING[broken] * 3)[:6]:
             lived.kill(point, settles=0 if point == "admit.after" else lived.dice.randrange(20))
         if lived.stragglers:
             lived.live()
         verdict = lived.finish(rounds=1, seconds=NO_END[broken])
         assert lived.kills >= 3
-        assert verdict.twice or verdict.lost
-        if broken in ("intent-not-committed", "power-cut", *WORLDS):
-            assert verdict.twice
-        else:
-            assert verdict.missing or verdict.unfinished
+    return verdict
 
 
 @pytest.mark.parametrize("dialect", ["messaging"], indirect=True)

@@ -40,9 +40,13 @@ def played(tmp_path, server):
         yield made
 
 
-def pause(played, verb="pause"):
+def command(played, verb):
     line = ["-m", "dispatcher", verb, "--ledger", str(played.ledger)]
-    done = forked_process.run(line, played.environment | forked_process.clean_environment())
+    return forked_process.run(line, played.environment | forked_process.clean_environment())
+
+
+def pause(played, verb="pause"):
+    done = command(played, verb)
     assert done.returncode == 0, done.stderr
 
 
@@ -84,7 +88,7 @@ def test_killed_between_the_post_and_its_answer(played, server):
     running = played.start()
     played.sandbox.wait_for_effects(10)
     server.on_post = lambda _: os.kill(running.pid, signal.SIGKILL)
-    pause(played)
+    command(played, "pause")  # the run may be killed before it answers
     assert running.wait(20) == -signal.SIGKILL
     running.close()
     server.on_post = lambda _: None
