@@ -6,6 +6,13 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.servers.shared import (  # noqa: F401 - fixtures of all suites
+    kafka_server,
+    postgres_server,
+    s3_server,
+    snowflake_server,
+)
+
 EXAMPLES = int(os.environ.get("EXAMPLES", "30"))
 """Examples of a property without a number of its own; `make properties` plays more."""
 

@@ -24,11 +24,11 @@ from tests.support.broken_environment import NOBODY, UNPRIVILEGED
 from tests.support.filled_lineage import fill_lineage
 from tests.support.forked_process import Forked, clean_environment, run
 from tests.support.scenario_runner import play
-from tests.support.servers.kafka import kafka
 from tests.support.servers.s3 import IDENTITY, REGION, s3
-from tests.support.servers.snowflake import PASSPHRASE, snowflake
+from tests.support.servers.shared import on
+from tests.support.servers.snowflake import PASSPHRASE
 
-ROWS, PER_RANGE, LARGER_RANGE = 3000, 10, 40
+ROWS, PER_RANGE, LARGER_RANGE = 1200, 10, 40
 HOOK = '[[sinks]]\nname = "ops"\nkind = "webhook"\nurl = "http://127.0.0.1:9/hook"\n'
 SENT = re.compile(r"([\d,]+) rows? sent to sink out in ([\d,]+) ranges?, \d+\.\d s\.\n")
 
@@ -66,7 +66,7 @@ class Command:
 class Table:
     """A table of SQLite, by SQLAlchemy."""
 
-    def __init__(self, folder, _):
+    def __init__(self, folder):
         self.case = SqliteCase(folder)
         self.sinks = sink("sql", f'url = "sqlite:///{self.case.path}"')
 
@@ -87,8 +87,8 @@ class Table:
 class Lake:
     """Objects of S3, by moto's server."""
 
-    def __init__(self, _, stack):
-        self.bucket = bucket = stack.enter_context(s3()).bucket()
+    def __init__(self, server):
+        self.bucket = bucket = server.bucket()
         self.case = ObjectCase(bucket, "jsonl")
         url, endpoint = f'url = "{bucket.address}/lineage/"', f'endpoint = "{bucket.url}"'
         lines = (url, endpoint, 'format = "jsonl"', "allow_http = true")
@@ -110,8 +110,8 @@ class Lake:
 class Topic:
     """A topic of Kafka."""
 
-    def __init__(self, _, stack):
-        self.topic = topic = stack.enter_context(kafka()).topic()
+    def __init__(self, server):
+        self.topic = topic = server.topic()
         servers = f'bootstrap_servers = "{topic.servers}"'
         self.sinks = sink("kafka", servers, f'topic = "{topic.name}"', "idempotent = false")
 
@@ -123,8 +123,8 @@ class Topic:
 class Warehouse:
     """A table of Snowflake."""
 
-    def __init__(self, _, stack):
-        database = stack.enter_context(snowflake()).database()
+    def __init__(self, server):
+        database = server.database()
         self.case = SnowflakeCase(database)
         keys = database.settings("").items()
         lines = [f"{key[1:]} = {json.dumps(value)}" for key, value in keys]
@@ -141,9 +141,22 @@ def stack():
         yield opened
 
 
-@pytest.fixture(params=[Table, Lake])
-def target(request, tmp_path, stack):
-    return request.param(tmp_path, stack)
+FIXTURES = {
+    Table: "tmp_path",
+    Lake: "s3_server",
+    Topic: "kafka_server",
+    Warehouse: "snowflake_server",
+}
+KINDS = [pytest.param(kind, marks=on(fixture)) for kind, fixture in FIXTURES.items()]
+
+
+@pytest.fixture(params=KINDS[:2])
+def target(request):
+    return make_target(request.param, request)
+
+
+def make_target(kind, request):
+    return kind(request.getfixturevalue(FIXTURES[kind]))
 
 
 def once(*numbers):
@@ -156,10 +169,10 @@ def wait_for_rows(target, number, seconds=30.0):
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("kind", [Table, Lake, Topic, Warehouse])
-def test_twice_is_each_row_once_and_later_only_what_is_new(kind, tmp_path, stack):
+@pytest.mark.parametrize("kind", KINDS)
+def test_twice_is_each_row_once_and_later_only_what_is_new(kind, request, tmp_path):
     """Rows of all campaigns of the ledger; the place is in the ledger."""
-    target = kind(tmp_path, stack)
+    target = make_target(kind, request)
     command = Command(tmp_path, target.sinks)
     fill_lineage(command.ledger, "c1", range(30))
     fill_lineage(command.ledger, "c2", range(30, 45))
@@ -188,9 +201,9 @@ def test_killed_in_the_middle_and_again_is_each_row_once(tmp_path, target):
     assert target.keys() == once(*range(ROWS))
 
 
-def test_a_stop_loses_nothing(tmp_path, stack):
+def test_a_stop_loses_nothing(tmp_path):
     """Ctrl-C ends it with 130, and the same command continues."""
-    target = Table(tmp_path, stack)
+    target = Table(tmp_path)
     command = Command(tmp_path, target.sinks)
     fill_lineage(command.ledger, "c1", range(ROWS))
     running = Forked(command.line(), command.environment)
@@ -204,9 +217,9 @@ def test_a_stop_loses_nothing(tmp_path, stack):
     assert target.keys() == once(*range(ROWS))
 
 
-def test_only_the_campaigns_of_the_sink(tmp_path, stack):
+def test_only_the_campaigns_of_the_sink(tmp_path):
     """--campaign alone would pass over the rows of others for good, so it is refused."""
-    target = Table(tmp_path, stack)
+    target = Table(tmp_path)
     listed = "".join(f'[[campaigns]]\nname = "c{n}"\n' for n in (1, 2))
     command = Command(tmp_path, listed + target.sinks + 'campaigns = ["c2"]\n')
     fill_lineage(command.ledger, "c1", range(15))
@@ -251,9 +264,9 @@ def test_a_run_afterwards_sends_nothing_again(played, tmp_path, target):
     assert target.keys() == sorted(set(links(played)) - set(before))
 
 
-def test_the_running_dispatcher_is_named(played, tmp_path, stack):
+def test_the_running_dispatcher_is_named(played, tmp_path):
     """Exit code 4: its sink sends by itself, or it has no such sink; nothing is done."""
-    target = Table(tmp_path, stack)
+    target = Table(tmp_path)
     command = Command(tmp_path, target.sinks)
     running = played.start()
     played.sandbox.wait_for_effects(60)
@@ -276,7 +289,7 @@ def test_the_running_dispatcher_is_named(played, tmp_path, stack):
 
 def test_another_process_with_the_ledger_is_named(tmp_path, stack):
     """One that takes no commands, such as another export."""
-    target = Table(tmp_path, stack)
+    target = Table(tmp_path)
     command = Command(tmp_path, target.sinks)
     fill_lineage(command.ledger, "c1", range(3))
     lock = LedgerLock(command.ledger)
@@ -294,18 +307,18 @@ def test_another_process_with_the_ledger_is_named(tmp_path, stack):
         ("ops", "sink ops is a webhook: it gets notices and no lineage; sinks of [[sinks]] that "),
     ],
 )
-def test_a_name_that_is_wrong(tmp_path, stack, name, words):
+def test_a_name_that_is_wrong(tmp_path, name, words):
     """Exit code 2, with the names that are right."""
-    command = Command(tmp_path, Table(tmp_path, stack).sinks + HOOK)
+    command = Command(tmp_path, Table(tmp_path).sinks + HOOK)
     fill_lineage(command.ledger, "c1", range(3))
     done = command.run(to=name)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"dispatcher: {words}")
 
 
-def test_options_that_have_no_effect_are_refused(tmp_path, stack):
+def test_options_that_have_no_effect_are_refused(tmp_path):
     """Those of a file with --to, and those of --to with a file."""
-    command = Command(tmp_path, Table(tmp_path, stack).sinks)
+    command = Command(tmp_path, Table(tmp_path).sinks)
     done = command.run("--since", "3")
     assert done.returncode == 2
     assert "--since is for a file" in done.stderr
@@ -315,18 +328,18 @@ def test_options_that_have_no_effect_are_refused(tmp_path, stack):
     assert "--progress is for --to" in done.stderr
 
 
-def test_a_ledger_that_is_not_there(tmp_path, stack):
+def test_a_ledger_that_is_not_there(tmp_path):
     """Nothing is made for a path that was mistyped."""
-    command = Command(tmp_path, Table(tmp_path, stack).sinks)
+    command = Command(tmp_path, Table(tmp_path).sinks)
     done = command.run()
     assert done.returncode == 4
     assert "there is no such file" in done.stderr
     assert not command.ledger.exists()
 
 
-def test_a_copy_of_the_ledger_sends_nothing(tmp_path, stack):
+def test_a_copy_of_the_ledger_sends_nothing(tmp_path):
     """Its place may be behind what the other file has sent."""
-    target = Table(tmp_path, stack)
+    target = Table(tmp_path)
     command = Command(tmp_path, target.sinks)
     original = tmp_path / "original.db"
     fill_lineage(original, "c1", range(3))
@@ -353,9 +366,9 @@ def test_a_sink_that_is_away_is_named(tmp_path):
     assert "aws-secret" not in done.stderr
 
 
-def test_a_sink_that_comes_back_gets_the_rest(tmp_path, stack):
+def test_a_sink_that_comes_back_gets_the_rest(tmp_path):
     """What failed is tried again for some seconds, each row is there once."""
-    target = Table(tmp_path, stack)
+    target = Table(tmp_path)
     command = Command(tmp_path, target.sinks)
     fill_lineage(command.ledger, "c1", range(25))
     target.case.path.mkdir()
@@ -377,9 +390,9 @@ def unprivileged():
     shutil.rmtree(folder)
 
 
-def test_a_ledger_that_may_only_be_read(unprivileged, stack):
+def test_a_ledger_that_may_only_be_read(unprivileged):
     """Nothing is sent, because the place could not be written; a file can be exported."""
-    target = Table(unprivileged, stack)
+    target = Table(unprivileged)
     command = Command(unprivileged, target.sinks)
     fill_lineage(command.ledger, "c1", range(3))
     for each in unprivileged.iterdir():
@@ -398,9 +411,9 @@ def test_a_ledger_that_may_only_be_read(unprivileged, stack):
     assert exported.stdout.count("\n") == 3
 
 
-def test_a_terminal_shows_a_bar(tmp_path, stack):
+def test_a_terminal_shows_a_bar(tmp_path):
     """With what has gone out, of all that waits."""
-    target = Table(tmp_path, stack)
+    target = Table(tmp_path)
     command = Command(tmp_path, target.sinks)
     fill_lineage(command.ledger, "c1", range(ROWS))
     ours, theirs = pty.openpty()
@@ -411,15 +424,15 @@ def test_a_terminal_shows_a_bar(tmp_path, stack):
         shown = b"".join(iter(lambda: _read(ours), b""))
         assert SENT.fullmatch(running.stdout.read().decode())
     os.close(ours)
-    steps = [int(step) for step in re.findall(rb"(\d+)/3000", shown)]
+    steps = [int(step) for step in re.findall(rb"(\d+)/%d" % ROWS, shown)]
     assert any(0 < step < ROWS for step in steps)
     assert b"verdicts" in shown
 
 
-def test_elsewhere_lines_show_how_much_is_done(tmp_path, stack, monkeypatch):
+def test_elsewhere_lines_show_how_much_is_done(tmp_path, monkeypatch):
     """On standard error; the summary is on standard output."""
     monkeypatch.setattr("dispatcher.cli.progress.LINE_SECONDS", 0.0)
-    command = Command(tmp_path, Table(tmp_path, stack).sinks)
+    command = Command(tmp_path, Table(tmp_path).sinks)
     fill_lineage(command.ledger, "c1", range(25))
     done = CliRunner().invoke(cli, command.line()[2:])
     assert done.stderr.splitlines() == [f"rows {n} of 25, verdicts 0" for n in (10, 20, 25)]

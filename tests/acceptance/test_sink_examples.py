@@ -12,9 +12,9 @@ import pytest
 from tests.support.lazy_imports import Lazily
 from tests.support.scenario_runner import play
 from tests.support.servers.hooks import hooks
-from tests.support.servers.kafka import kafka
-from tests.support.servers.postgres import PASSWORD, postgres
-from tests.support.servers.s3 import IDENTITY, s3
+from tests.support.servers.postgres import PASSWORD
+from tests.support.servers.s3 import IDENTITY
+from tests.support.servers.shared import on
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "config" / "examples"
 CONTACTS = 150
@@ -58,60 +58,60 @@ def in_table(database):
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def test_sql(played):
+@on("postgres_server")
+def test_sql(played, postgres_server):
     """Each link is in the table once, also after a run that was killed in the middle."""
-    with postgres() as server:
-        database = server.database()
-        changes = {
-            "postgresql+psycopg://writer@db.example.com/warehouse": database.url,
-            'name = "warehouse"': 'name = "warehouse"\nflush_seconds = 0.1\nrows_per_range = 7',
-        }
-        use(played, "sink-sql", changes, {"WAREHOUSE_PASSWORD": PASSWORD})
-        running = played.start()
-        wait_for_sends(played, CONTACTS // 3)
-        running.send_signal(signal.SIGKILL)
-        running.wait(10)
-        running.close()
-        ended = played.run()
-        assert ended.returncode in (0, 10), ended.stderr  # 10: some are in doubt, and due later
-        rows = in_table(database)
-        assert links(rows) == expected(played)
-        assert {row["campaign"] for row in rows} == {"play"}
-        assert PASSWORD not in ended.stdout + ended.stderr + played.log.read_text()
+    database = postgres_server.database()
+    changes = {
+        "postgresql+psycopg://writer@db.example.com/warehouse": database.url,
+        'name = "warehouse"': 'name = "warehouse"\nflush_seconds = 0.1\nrows_per_range = 7',
+    }
+    use(played, "sink-sql", changes, {"WAREHOUSE_PASSWORD": PASSWORD})
+    running = played.start()
+    wait_for_sends(played, CONTACTS // 3)
+    running.send_signal(signal.SIGKILL)
+    running.wait(10)
+    running.close()
+    ended = played.run()
+    assert ended.returncode in (0, 10), ended.stderr  # 10: some are in doubt, and due later
+    rows = in_table(database)
+    assert links(rows) == expected(played)
+    assert {row["campaign"] for row in rows} == {"play"}
+    assert PASSWORD not in ended.stdout + ended.stderr + played.log.read_text()
 
 
-def test_objects(played):
+@on("s3_server")
+def test_objects(played, s3_server):
     """Each link is in one object, as Parquet."""
-    with s3() as server:
-        bucket = server.bucket()
-        changes = {
-            "s3://exports/lineage/": f"{bucket.address}/lineage/",
-            'region = "eu-central-1"': f'endpoint = "{bucket.url}"\nallow_http = true',
-            "flush_seconds = 60": "flush_seconds = 0.1",
-        }
-        use(played, "sink-objects", changes, IDENTITY | {"AWS_REGION": "eu-central-1"})
-        ended = played.run()
-        assert ended.returncode == 0, ended.stderr
-        found = bucket.admin.list_objects_v2(Bucket=bucket.name)["Contents"]
-        tables = [pq.read_table(io.BytesIO(bucket.get(item["Key"]))) for item in found]
-        assert links([row for table in tables for row in table.to_pylist()]) == expected(played)
+    bucket = s3_server.bucket()
+    changes = {
+        "s3://exports/lineage/": f"{bucket.address}/lineage/",
+        'region = "eu-central-1"': f'endpoint = "{bucket.url}"\nallow_http = true',
+        "flush_seconds = 60": "flush_seconds = 0.1",
+    }
+    use(played, "sink-objects", changes, IDENTITY | {"AWS_REGION": "eu-central-1"})
+    ended = played.run()
+    assert ended.returncode == 0, ended.stderr
+    found = bucket.admin.list_objects_v2(Bucket=bucket.name)["Contents"]
+    tables = [pq.read_table(io.BytesIO(bucket.get(item["Key"]))) for item in found]
+    assert links([row for table in tables for row in table.to_pylist()]) == expected(played)
 
 
-def test_kafka(played):
+@on("kafka_server")
+def test_kafka(played, kafka_server):
     """Each link is a message, by its key."""
-    with kafka() as broker:
-        topic = broker.topic()
-        changes = {
-            "kafka-1.example.com:9093": broker.servers,
-            '"dispatcher-lineage"': f'"{topic.name}"\nidempotent = false',
-            'security_protocol = "SASL_SSL"\n': "",
-            'sasl_username = "dispatcher"\n': "",
-        }
-        use(played, "sink-kafka", changes, {"KAFKA_PASSWORD": "unused-2B"})
-        ended = played.run()
-        assert ended.returncode == 0, ended.stderr
-        found = {message.key: json.loads(message.value) for message in topic.messages()}
-        assert links(found.values()) == expected(played)
+    topic = kafka_server.topic()
+    changes = {
+        "kafka-1.example.com:9093": kafka_server.servers,
+        '"dispatcher-lineage"': f'"{topic.name}"\nidempotent = false',
+        'security_protocol = "SASL_SSL"\n': "",
+        'sasl_username = "dispatcher"\n': "",
+    }
+    use(played, "sink-kafka", changes, {"KAFKA_PASSWORD": "unused-2B"})
+    ended = played.run()
+    assert ended.returncode == 0, ended.stderr
+    found = {message.key: json.loads(message.value) for message in topic.messages()}
+    assert links(found.values()) == expected(played)
 
 
 def test_webhook(played):
@@ -128,45 +128,47 @@ def test_webhook(played):
         assert "secret-4T" not in played.log.read_text()
 
 
-def test_a_sink_that_is_away_holds_nothing_up(played):
+@on("postgres_server")
+def test_a_sink_that_is_away_holds_nothing_up(played, postgres_server):
     """Everybody is written to; the end names what has not gone out, and the next run sends it."""
-    with postgres() as server:
-        database = server.database()
-        changes = {"postgresql+psycopg://writer@db.example.com/warehouse": database.url}
-        use(played, "sink-sql", changes, {"WAREHOUSE_PASSWORD": "wrong-5X"})
-        ended = played.run()
-        assert ended.returncode == 0, ended.stderr
-        assert len(played.sandbox.effects()) == CONTACTS
-        log = played.log.read_text()
-        assert '"event":"sink.failed"' in log
-        assert '"event":"sink.unfinished"' in log
-        assert "wrong-5X" not in log + ended.stderr
-        assert played.metrics.gauge("dispatcher.lineage.sink_lag") == CONTACTS
-        played.environment["WAREHOUSE_PASSWORD"] = PASSWORD
-        assert played.run().returncode == 0
-        assert links(in_table(database)) == expected(played)
+    database = postgres_server.database()
+    changes = {"postgresql+psycopg://writer@db.example.com/warehouse": database.url}
+    use(played, "sink-sql", changes, {"WAREHOUSE_PASSWORD": "wrong-5X"})
+    ended = played.run()
+    assert ended.returncode == 0, ended.stderr
+    assert len(played.sandbox.effects()) == CONTACTS
+    log = played.log.read_text()
+    assert '"event":"sink.failed"' in log
+    assert '"event":"sink.unfinished"' in log
+    assert "wrong-5X" not in log + ended.stderr
+    assert played.metrics.gauge("dispatcher.lineage.sink_lag") == CONTACTS
+    played.environment["WAREHOUSE_PASSWORD"] = PASSWORD
+    assert played.run().returncode == 0
+    assert links(in_table(database)) == expected(played)
 
 
-def test_a_sink_that_is_silent_holds_nothing_up(played):
+@on("postgres_server")
+def test_a_sink_that_is_silent_holds_nothing_up(played, postgres_server):
     """A database that answers nothing to a statement: the run ends, and the next one sends."""
-    with postgres() as server:
-        database = server.database()
-        changes = {
-            "postgresql+psycopg://writer@db.example.com/warehouse": database.url,
-            'name = "warehouse"': 'name = "warehouse"\nflush_seconds = 0.1\nrows_per_range = 7',
-        }
-        use(played, "sink-sql", changes, {"WAREHOUSE_PASSWORD": PASSWORD})
-        running = played.start()
-        wait_for_sends(played, CONTACTS // 3)
-        server.freeze()
+    database = postgres_server.database()
+    changes = {
+        "postgresql+psycopg://writer@db.example.com/warehouse": database.url,
+        'name = "warehouse"': 'name = "warehouse"\nflush_seconds = 0.1\nrows_per_range = 7',
+    }
+    use(played, "sink-sql", changes, {"WAREHOUSE_PASSWORD": PASSWORD})
+    running = played.start()
+    wait_for_sends(played, CONTACTS // 3)
+    postgres_server.freeze()
+    try:
         wait_for_sends(played, CONTACTS)
         running.send_signal(signal.SIGTERM)
         _, said = running.communicate(timeout=30)
-        assert running.returncode == 0, said
-        assert '"event":"sink.unfinished"' in played.log.read_text()
-        server.thaw()
-        assert played.run().returncode == 0
-        assert links(in_table(database)) == expected(played)
+    finally:
+        postgres_server.thaw()
+    assert running.returncode == 0, said
+    assert '"event":"sink.unfinished"' in played.log.read_text()
+    assert played.run().returncode == 0
+    assert links(in_table(database)) == expected(played)
 
 
 def wait_for_sends(played, count):

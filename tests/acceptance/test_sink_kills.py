@@ -37,7 +37,7 @@ def test_a_row_is_there_once_wherever_an_export_is_killed(tmp_path, launcher, ti
 
     `make sinks` has Snowflake, too, whose local server takes a second for each range.
     """
-    kills = 2
+    kills = 1
     with TARGETS[title](tmp_path) as sink:
         steps = STEPS[sink.kind]
         export = Export(tmp_path, sink, launcher)

@@ -7,16 +7,18 @@ import pytest
 
 from tests.support import round_trip
 from tests.support.forked_process import clean_environment, run
+from tests.support.servers.shared import on
 from tests.support.servers.snowflake import PASSPHRASE
 
+pytestmark = on("snowflake_server")
 CONTACTS = 24
 
 
 @pytest.fixture
-def trip(tmp_path):
+def trip(tmp_path, snowflake_server):
     """The carts in Snowflake, and the sandbox that has their conversations."""
     with ExitStack() as stack:
-        yield round_trip.start(tmp_path, CONTACTS, stack)
+        yield round_trip.start(tmp_path, CONTACTS, snowflake_server, stack)
 
 
 def test_from_the_warehouse_and_back(trip):

@@ -14,9 +14,9 @@ from tests.support.dialects import settings_for
 from tests.support.forked_process import clean_environment
 from tests.support.lazy_imports import Lazily
 from tests.support.scenario_runner import QUICK, play
-from tests.support.servers.kafka import kafka
-from tests.support.servers.postgres import PASSWORD, postgres
-from tests.support.servers.s3 import IDENTITY, s3
+from tests.support.servers.postgres import PASSWORD
+from tests.support.servers.s3 import IDENTITY
+from tests.support.servers.shared import on
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "config" / "examples"
 CONTACTS = 120
@@ -59,55 +59,51 @@ def assert_everybody_once(played):
     assert {status for status, _ in played.settled().values()} <= {"notified", "opened"}
 
 
-def test_objects(played):
+@on("s3_server")
+def test_objects(played, s3_server):
     """Two compressed objects below a prefix; a second run reads neither again."""
     lines = played.contacts.read_bytes().splitlines(keepends=True)
-    with s3() as server:
-        bucket = server.bucket()
-        half = len(lines) // 2
-        for key, part in (("1", lines[1:half]), ("2", lines[half:])):
-            data = gzip.compress(lines[0] + b"".join(part))
-            bucket.put(f"contacts/{key}.csv.gz", data)
-        sets = (
-            f"source.path={bucket.address}/contacts/*.csv.gz",
-            f"source.objects.endpoint={bucket.url}",
-            "source.objects.allow_http=true",
-        )
-        line = command(played, "objects", *sets)
-        ended = run(played, line, **IDENTITY)
-        assert ended.returncode == 0, ended.stderr
-        assert_everybody_once(played)
-        again = run(played, line, **IDENTITY)
-        assert again.returncode == 0, again.stderr
-        assert_everybody_once(played)
-        checked = run(
-            played, command(played, "objects", *sets, verb=("check", "--online")), **IDENTITY
-        )
-        assert "2 objects with" in checked.stdout
-        refused = run(
-            played, command(played, "objects", *sets, "source.path=s3://none/*"), **IDENTITY
-        )
-        assert (refused.returncode, "NoSuchBucket" in refused.stderr) == (3, True), refused.stderr
+    bucket = s3_server.bucket()
+    half = len(lines) // 2
+    for key, part in (("1", lines[1:half]), ("2", lines[half:])):
+        data = gzip.compress(lines[0] + b"".join(part))
+        bucket.put(f"contacts/{key}.csv.gz", data)
+    sets = (
+        f"source.path={bucket.address}/contacts/*.csv.gz",
+        f"source.objects.endpoint={bucket.url}",
+        "source.objects.allow_http=true",
+    )
+    line = command(played, "objects", *sets)
+    ended = run(played, line, **IDENTITY)
+    assert ended.returncode == 0, ended.stderr
+    assert_everybody_once(played)
+    again = run(played, line, **IDENTITY)
+    assert again.returncode == 0, again.stderr
+    assert_everybody_once(played)
+    checked = run(played, command(played, "objects", *sets, verb=("check", "--online")), **IDENTITY)
+    assert "2 objects with" in checked.stdout
+    refused = run(played, command(played, "objects", *sets, "source.path=s3://none/*"), **IDENTITY)
+    assert (refused.returncode, "NoSuchBucket" in refused.stderr) == (3, True), refused.stderr
 
 
-def test_sql(played):
+@on("postgres_server")
+def test_sql(played, postgres_server):
     """Rows of a table in PostgreSQL; the password is in a variable and is never shown."""
-    with postgres() as server:
-        database = server.database()
-        fill(database, played.contacts)
-        sets = (f"source.sql.url={database.url}",)
-        secret = {"DATABASE_PASSWORD": PASSWORD}
-        ended = run(played, command(played, "sql", *sets), **secret)
-        assert ended.returncode == 0, ended.stderr
-        assert_everybody_once(played)
-        checked = run(played, command(played, "sql", *sets, verb=("check", "--online")), **secret)
-        assert f"{CONTACTS} rows with the columns id, conversation_id" in checked.stdout
-        wrong = run(played, command(played, "sql", *sets), DATABASE_PASSWORD="wrong-5X")
-        assert wrong.returncode == 3
-        assert "password authentication failed" in wrong.stderr
-        for said in (ended, checked, wrong):
-            assert PASSWORD not in said.stdout + said.stderr
-            assert "wrong-5X" not in said.stdout + said.stderr
+    database = postgres_server.database()
+    fill(database, played.contacts)
+    sets = (f"source.sql.url={database.url}",)
+    secret = {"DATABASE_PASSWORD": PASSWORD}
+    ended = run(played, command(played, "sql", *sets), **secret)
+    assert ended.returncode == 0, ended.stderr
+    assert_everybody_once(played)
+    checked = run(played, command(played, "sql", *sets, verb=("check", "--online")), **secret)
+    assert f"{CONTACTS} rows with the columns id, conversation_id" in checked.stdout
+    wrong = run(played, command(played, "sql", *sets), DATABASE_PASSWORD="wrong-5X")
+    assert wrong.returncode == 3
+    assert "password authentication failed" in wrong.stderr
+    for said in (ended, checked, wrong):
+        assert PASSWORD not in said.stdout + said.stderr
+        assert "wrong-5X" not in said.stdout + said.stderr
 
 
 def test_sql_of_sqlite(played, tmp_path):
@@ -135,10 +131,11 @@ def test_sql_of_sqlite(played, tmp_path):
     assert (checked.returncode, "first_name" in checked.stdout) == (5, True), checked.stdout
 
 
-def test_kafka(played):
+@on("kafka_server")
+def test_kafka(played, kafka_server):
     """Messages in two partitions, with the key of the contact; a second run reads none again."""
-    with kafka() as broker, played.contacts.open(newline="") as lines:
-        topic = broker.topic(2)
+    with played.contacts.open(newline="") as lines:
+        topic = kafka_server.topic(2)
         rows = list(csv.DictReader(lines))
         for number in range(2):
             part = rows[number::2]
@@ -146,7 +143,7 @@ def test_kafka(played):
             values = [json.dumps(row).encode() for row in part]
             topic.put(b"[]", *values, partition=number, keys=[b"bad", *keys])
         sets = (
-            f"source.kafka.bootstrap_servers={broker.servers}",
+            f"source.kafka.bootstrap_servers={kafka_server.servers}",
             f"source.kafka.topic={topic.name}",
             "source.kafka.security_protocol=PLAINTEXT",
             "source.kafka.sasl_username=",

@@ -90,6 +90,7 @@ def manager():
         yield running
 
 
+pytestmark = pytest.mark.xdist_group("credentials")
 OLD, NEW = ({"client_id": f"id-{n}", "client_secret": f"hush-{n}"} for n in "AB")
 OLD_TOKEN, NEW_TOKEN = {"token": "hush-C"}, {"token": "hush-D"}
 KINDS = [

@@ -19,10 +19,9 @@ from dispatcher.sinks.pump import LineagePump, PumpOptions
 from dispatcher.sinks.snowflake_target import SnowflakeTables, SnowflakeTarget
 from dispatcher.sinks.sql_target import SqlTable, SqlTarget
 from tests.support.lazy_imports import Lazily
-from tests.support.servers.kafka import kafka
-from tests.support.servers.postgres import PASSWORD, postgres
-from tests.support.servers.s3 import REGION, s3
-from tests.support.servers.snowflake import snowflake
+from tests.support.servers.postgres import PASSWORD
+from tests.support.servers.s3 import REGION
+from tests.support.servers.shared import on
 
 psycopg, pq = Lazily("psycopg"), Lazily("pyarrow.parquet")
 
@@ -129,46 +128,26 @@ class KafkaCase:
         return sorted((one["contact_key"], one["conversation_id"]) for one in last.values())
 
 
-@pytest.fixture(scope="module")
-def broker():
-    with kafka() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def store():
-    with s3() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def server():
-    with postgres() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def warehouse():
-    with snowflake() as running:
-        yield running
-
-
 CASES = {
-    "sql postgresql": lambda request, _: PostgresCase(request.getfixturevalue("server").database()),
-    "sql sqlite": lambda _, folder: SqliteCase(folder),
-    "snowflake": lambda request, _: SnowflakeCase(request.getfixturevalue("warehouse").database()),
-    "parquet": lambda request, _: ObjectCase(request.getfixturevalue("store").bucket(), "parquet"),
-    "kafka": lambda request, _: KafkaCase(request.getfixturevalue("broker").topic()),
-    "jsonl": lambda request, _: ObjectCase(request.getfixturevalue("store").bucket(), "jsonl"),
+    "sql postgresql": ("postgres_server", lambda server: PostgresCase(server.database())),
+    "snowflake": ("snowflake_server", lambda server: SnowflakeCase(server.database())),
+    "parquet": ("s3_server", lambda server: ObjectCase(server.bucket(), "parquet")),
+    "kafka": ("kafka_server", lambda server: KafkaCase(server.topic())),
+    "jsonl": ("s3_server", lambda server: ObjectCase(server.bucket(), "jsonl")),
+    "sql sqlite": ("tmp_path", SqliteCase),
 }
+"""The fixture with which a kind of sink is made, and how."""
+KINDS = [pytest.param(kind, marks=on(fixture)) for kind, (fixture, _) in CASES.items()]
 
 
-SERVERS = {"sql postgresql": "server", "snowflake": "warehouse"}
+def make_case(kind, request):
+    fixture, make = CASES[kind]
+    return make(request.getfixturevalue(fixture))
 
 
-@pytest.fixture(params=CASES)
-def case(request, tmp_path):
-    return CASES[request.param](request, tmp_path)
+@pytest.fixture(params=KINDS)
+def case(request):
+    return make_case(request.param, request)
 
 
 class Log:
@@ -397,16 +376,16 @@ async def test_a_sink_that_is_away_is_tried_again(tmp_path):
     assert (pump.state.error, len(case.keys())) == ("", 4)
 
 
-@pytest.mark.parametrize("name", ["sql postgresql", "snowflake"])
-async def test_a_sink_that_is_silent_counts_as_one_that_fails(name, request, tmp_path):
+@pytest.mark.parametrize("name", KINDS[:2])
+async def test_a_sink_that_is_silent_counts_as_one_that_fails(name, request):
     """Until it has taken the range; the end does not wait for it."""
-    case, log = CASES[name](request, tmp_path), Log([row(1)])
+    case, log = make_case(name, request), Log([row(1)])
     options = PumpOptions((), 0.01, 10, slow_seconds=0.2)
     pump = LineagePump("out", log, case.target(), options)
     pump.start()
     while not pump.state.ranges:  # noqa: ASYNC110 - no event
         await asyncio.sleep(0.01)
-    frozen = request.getfixturevalue(SERVERS[name])
+    frozen = request.getfixturevalue(CASES[name][0])
     frozen.freeze()
     try:
         log.rows.append(row(2))

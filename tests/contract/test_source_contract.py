@@ -29,10 +29,8 @@ from dispatcher.sources.snowflake.result_source import SnowflakeResultSource
 from dispatcher.sources.sql.database import Database, SqlQuery
 from tests.support.lazy_imports import Lazily
 from tests.support.servers.azure import azurite
-from tests.support.servers.kafka import kafka
-from tests.support.servers.postgres import postgres
-from tests.support.servers.s3 import PublicBucket, s3
-from tests.support.servers.snowflake import snowflake
+from tests.support.servers.s3 import PublicBucket
+from tests.support.servers.shared import on
 
 pa, pq = Lazily("pyarrow"), Lazily("pyarrow.parquet")
 
@@ -252,7 +250,9 @@ SNOWFLAKE = {
     "snowflake result": lambda database: SnowflakeTable(database, ""),
 }
 DATABASES = {
-    "sql postgresql": lambda request, _: Rows(request.getfixturevalue("server").database()),
+    "sql postgresql": lambda request, _: Rows(
+        request.getfixturevalue("postgres_server").database()
+    ),
     "sql sqlite": lambda _, folder: Rows(SqliteFile(folder)),
 }
 OBJECTS = {
@@ -317,48 +317,39 @@ MAKERS = {
 
 
 @pytest.fixture(scope="module")
-def store():
-    """One server for all cases; each has a bucket of its own."""
-    with s3() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def azure():
     """One server for all cases; each has a container of its own."""
     with azurite() as running:
         yield running
 
 
-@pytest.fixture(scope="module")
-def broker():
-    """One broker for all cases; each has a topic of its own."""
-    with kafka() as server:
-        yield server
+def server_of(kind):
+    """The name of the fixture whose server a kind needs; "" if it needs none."""
+    if kind in OBJECTS:
+        return "azure" if kind.startswith("az") else "s3_server"
+    if kind in SNOWFLAKE:
+        return "snowflake_server"
+    return {"kafka": "kafka_server", "sql postgresql": "postgres_server"}.get(kind, "")
 
 
-@pytest.fixture(scope="module")
-def server():
-    """One server of PostgreSQL for all cases; each has a database of its own."""
-    with postgres() as running:
-        yield running
+def marks(server):
+    return [on(server)] if server else []
 
 
-@pytest.fixture(scope="module")
-def warehouse():
-    """One server of Snowflake for all cases; each has a database of its own."""
-    with snowflake() as running:
-        yield running
+KINDS = [
+    pytest.param(kind, marks=marks(server_of(kind)))
+    for kind in (*MAKERS, *OBJECTS, *DATABASES, *SNOWFLAKE, "kafka")
+]
 
 
-@pytest.fixture(params=[*MAKERS, *OBJECTS, *DATABASES, *SNOWFLAKE, "kafka"])
+@pytest.fixture(params=KINDS)
 def case(request, tmp_path):
     if request.param == "kafka":
-        made = Topic(request.getfixturevalue("broker").topic())
+        made = Topic(request.getfixturevalue("kafka_server").topic())
     elif request.param in DATABASES:
         made = DATABASES[request.param](request, tmp_path)
     elif request.param in SNOWFLAKE:
-        made = SNOWFLAKE[request.param](request.getfixturevalue("warehouse").database())
+        made = SNOWFLAKE[request.param](request.getfixturevalue("snowflake_server").database())
     elif request.param in OBJECTS:
         made = OBJECTS[request.param](bucket_for(request))
     else:
@@ -369,9 +360,8 @@ def case(request, tmp_path):
 
 def bucket_for(request):
     """Return a new bucket of the kind of store that the case names."""
-    scheme = request.param.split()[0]
-    server = request.getfixturevalue("azure" if scheme == "az" else "store")
-    return server.bucket(PublicBucket) if scheme == "gs" else server.bucket()
+    server = request.getfixturevalue(server_of(request.param))
+    return server.bucket(PublicBucket) if request.param.startswith("gs") else server.bucket()
 
 
 def end_readers():

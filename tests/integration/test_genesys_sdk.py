@@ -13,6 +13,7 @@ from dispatcher.sandbox.scenario.value_types import READ_SCOPES
 from dispatcher.sandbox.server import Sandbox
 from tests.support.genesys_sdk import SDK, Client, misfits
 
+pytestmark = pytest.mark.xdist_group("official SDK")
 SCENARIO = {
     "dialect": "genesys",
     "rate": {"allowed": 10_000},

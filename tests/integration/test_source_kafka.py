@@ -14,7 +14,9 @@ from dispatcher.sources.kafka.topic_count import count_topic
 from dispatcher.sources.options import RowRules
 from tests.support.rawserver import self_signed, server_tls
 from tests.support.servers.kafka import free_port, kafka
+from tests.support.servers.shared import on
 
+pytestmark = on("kafka_server")
 RULES = RowRules(text="Hello {name|there}")
 
 
@@ -25,16 +27,10 @@ def collected():
     gc.collect()
 
 
-@pytest.fixture(scope="module")
-def broker():
-    with kafka() as running:
-        yield running
-
-
 @pytest.fixture
-def topic(broker):
+def topic(kafka_server):
     """A topic with one partition and three messages."""
-    made = broker.topic()
+    made = kafka_server.topic()
     made.put(*map(message, range(3)))
     return made
 
@@ -92,9 +88,9 @@ async def seen(condition):
             await asyncio.sleep(0.01)
 
 
-async def test_bad_messages_are_kept_with_their_partition_and_offset(broker):
+async def test_bad_messages_are_kept_with_their_partition_and_offset(kafka_server):
     """A tombstone, an array, bytes that are not UTF-8, no JSON, no id: the others go on."""
-    topic = broker.topic(2)
+    topic = kafka_server.topic(2)
     values = [None, b"[]", b'{"conversation_id": "\xff"}', b"no", b"{}", message(1)]
     topic.put(*values, partition=1, keys=[b"k"] * len(values))
     batches = await drained(make_source(topic))
@@ -105,9 +101,9 @@ async def test_bad_messages_are_kept_with_their_partition_and_offset(broker):
     assert raws == [b"", b"[]", b'{"conversation_id": "\xff"}', b"no", b"{}"]
 
 
-async def test_the_key_of_a_message_is_the_contact_key(broker):
+async def test_the_key_of_a_message_is_the_contact_key(kafka_server):
     """Without one, or with another one in the object, the message is rejected."""
-    topic = broker.topic()
+    topic = kafka_server.topic()
     differs = message(3, ', "contact_key": "other"')
     topic.put(message(1), message(2), differs, keys=[b"k1", None, b"k3"])
     batches = await drained(make_source(topic, key=True))
@@ -127,9 +123,9 @@ async def test_a_column_that_the_settings_name_must_be_somewhere(topic):
     assert ids(await drained(make_source(topic, rules=rules), places(batches))) == ["c6"]
 
 
-async def test_each_partition_has_its_own_place(broker):
+async def test_each_partition_has_its_own_place(kafka_server):
     """What is known of one says nothing about the others."""
-    topic = broker.topic(3)
+    topic = kafka_server.topic(3)
     for number in range(3):
         topic.put(*map(message, range(10 * number, 10 * number + 4)), partition=number)
     batches = await drained(make_source(topic))
@@ -273,7 +269,7 @@ async def test_a_broker_may_be_away_at_the_start(monkeypatch):
         await drained(KafkaSource(nowhere, RULES, patient=False))
 
 
-async def test_a_topic_that_does_not_exist_is_named(broker, topic):
+async def test_a_topic_that_does_not_exist_is_named(kafka_server, topic):
     """And is not created by the question."""
     topic.name = "other"
     for _ in range(2):

@@ -14,22 +14,17 @@ from dispatcher.sources.objects.object_files import ObjectFiles, StoreOptions
 from dispatcher.sources.objects.object_source import ObjectSource
 from dispatcher.sources.options import RowRules
 from dispatcher.sources.rows.columns_error import ColumnsError
-from tests.support.servers.s3 import s3
+from tests.support.servers.shared import on
 
+pytestmark = on("s3_server")
 RULES = RowRules(text="Hello")
 ROWS = 60_000
 """Far more than is read ahead."""
 
 
-@pytest.fixture(scope="module")
-def store():
-    with s3() as server:
-        yield server
-
-
 @pytest.fixture
-def bucket(store):
-    return store.bucket()
+def bucket(s3_server):
+    return s3_server.bucket()
 
 
 def rows(letter, count=3):

@@ -15,22 +15,18 @@ from dispatcher.sources.options import RowRules
 from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.snowflake.query import SnowflakeQuery, SnowflakeRows
 from dispatcher.sources.snowflake.result_source import SnowflakeResultSource
-from tests.support.servers.snowflake import PASSPHRASE, snowflake
+from tests.support.servers.shared import on
+from tests.support.servers.snowflake import PASSPHRASE
 
+pytestmark = on("snowflake_server")
 RULES = RowRules(text="Hello {name}", needed=("name",))
 CARTS = "SELECT * FROM carts"
 
 
-@pytest.fixture(scope="module")
-def server():
-    with snowflake() as running:
-        yield running
-
-
 @pytest.fixture
-def database(server):
+def database(snowflake_server):
     """A database with three rows."""
-    made = server.database()
+    made = snowflake_server.database()
     made.execute(
         "CREATE TABLE carts AS SELECT seq4() + 1 AS id, 'c' || id AS conversation_id, "
         "'Ada' AS name FROM TABLE(GENERATOR(ROWCOUNT => 3))"
@@ -155,12 +151,12 @@ async def test_an_empty_result_is_read_once(database):
     assert await drained(make_source(query), {batch.stream.fingerprint: batch.stream}) == []
 
 
-async def test_a_watched_query_goes_on_after_an_absence(server, database):
+async def test_a_watched_query_goes_on_after_an_absence(snowflake_server, database):
     """New rows come by later keys; sessions that have ended are logged in again."""
     source = make_source(make_query(database), poll_seconds=0.05)
     async with aclosing(source.batches({})) as batches:
         assert ids([await anext(batches)]) == ["c1", "c2", "c3"]
-        server.end_sessions()
+        snowflake_server.end_sessions()
         end = time.monotonic() + 20
         while not source.waits_for and time.monotonic() < end:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.01)
@@ -170,20 +166,20 @@ async def test_a_watched_query_goes_on_after_an_absence(server, database):
         assert source.waits_for == ""
 
 
-async def test_a_server_that_is_silent_is_shown(server, database, monkeypatch):
+async def test_a_server_that_is_silent_is_shown(snowflake_server, database, monkeypatch):
     """The connector waits for it by itself; people see why nothing comes."""
     monkeypatch.setattr("dispatcher.drivers.slow_answers.SLOW_SECONDS", 0.3)
     source = make_source(make_query(database), poll_seconds=0.05)
     async with aclosing(source.batches({})) as batches:
         assert ids([await anext(batches)]) == ["c1", "c2", "c3"]
-        server.freeze()
+        snowflake_server.freeze()
         try:
             end = time.monotonic() + 20
             while not source.waits_for and time.monotonic() < end:  # noqa: ASYNC110 - no event
                 await asyncio.sleep(0.01)
             assert "has not answered yet" in source.waits_for
         finally:
-            server.thaw()
+            snowflake_server.thaw()
         database.execute("INSERT INTO carts VALUES (4, 'c4', 'Ben')")
         assert ids([await anext(batches)]) == ["c4"]
         assert source.waits_for == ""

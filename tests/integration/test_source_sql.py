@@ -14,21 +14,17 @@ from dispatcher.sources.key_source import KeySource
 from dispatcher.sources.options import RowRules
 from dispatcher.sources.rows.columns_error import ColumnsError
 from dispatcher.sources.sql.database import Database, SqlQuery
-from tests.support.servers.postgres import PASSWORD, postgres
+from tests.support.servers.postgres import PASSWORD
+from tests.support.servers.shared import on
 
+pytestmark = on("postgres_server")
 RULES = RowRules(text="Hello {name}", needed=("name",))
 
 
-@pytest.fixture(scope="module")
-def server():
-    with postgres() as running:
-        yield running
-
-
 @pytest.fixture
-def database(server):
+def database(postgres_server):
     """A database with three rows."""
-    made = server.database()
+    made = postgres_server.database()
     made.execute("CREATE TABLE carts (id int PRIMARY KEY, conversation_id text, name text)")
     made.execute("INSERT INTO carts SELECT n, 'c' || n, 'Ada' FROM generate_series(1, 3) AS n")
     return made
@@ -137,14 +133,14 @@ async def test_a_query_may_end_in_a_comment(database):
     assert len(ids(await drained(source))) == 3
 
 
-async def test_a_watched_query_goes_on_after_the_database_was_away(server, database):
+async def test_a_watched_query_goes_on_after_the_database_was_away(postgres_server, database):
     """New rows come by later keys; meanwhile the reason is shown."""
     made = SqlQuery(database.url, "SELECT * FROM carts", "id")
     source = KeySource(made, partial(Database, made, PASSWORD), RULES, poll_seconds=0.05)
     async with aclosing(source.batches({})) as batches:
         assert ids([await anext(batches)]) == ["c1", "c2", "c3"]
-        server.execute(f'ALTER DATABASE "{database.name}" WITH ALLOW_CONNECTIONS false')
-        server.execute(
+        postgres_server.execute(f'ALTER DATABASE "{database.name}" WITH ALLOW_CONNECTIONS false')
+        postgres_server.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             f"WHERE datname = '{database.name}'"
         )
@@ -152,27 +148,27 @@ async def test_a_watched_query_goes_on_after_the_database_was_away(server, datab
         while not source.waits_for and time.monotonic() < end:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.02)
         assert "the database does not answer" in source.waits_for
-        server.execute(f'ALTER DATABASE "{database.name}" WITH ALLOW_CONNECTIONS true')
+        postgres_server.execute(f'ALTER DATABASE "{database.name}" WITH ALLOW_CONNECTIONS true')
         database.execute("INSERT INTO carts VALUES (4, 'c4', 'Ben')")
         assert ids([await anext(batches)]) == ["c4"]
         assert source.waits_for == ""
 
 
-async def test_a_server_that_is_silent_is_shown(server, database, monkeypatch):
+async def test_a_server_that_is_silent_is_shown(postgres_server, database, monkeypatch):
     """The driver waits for it by itself; people see why nothing comes."""
     monkeypatch.setattr("dispatcher.drivers.slow_answers.SLOW_SECONDS", 0.3)
     made = SqlQuery(database.url, "SELECT * FROM carts", "id")
     source = KeySource(made, partial(Database, made, PASSWORD), RULES, poll_seconds=0.05)
     async with aclosing(source.batches({})) as batches:
         assert ids([await anext(batches)]) == ["c1", "c2", "c3"]
-        server.freeze()
+        postgres_server.freeze()
         try:
             async with asyncio.timeout(20):
                 while not source.waits_for:  # noqa: ASYNC110 - no event
                     await asyncio.sleep(0.01)
             assert "the database has not answered yet" in source.waits_for
         finally:
-            server.thaw()
+            postgres_server.thaw()
         database.execute("INSERT INTO carts VALUES (4, 'c4', 'Ben')")
         assert ids([await anext(batches)]) == ["c4"]
         assert source.waits_for == ""

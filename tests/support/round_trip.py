@@ -17,7 +17,7 @@ from tests.support import forked_process
 from tests.support.dialects import settings_for
 from tests.support.forked_process import ROOT, clean_environment
 from tests.support.scenario_runner import QUICK, Play, play
-from tests.support.servers.snowflake import PASSPHRASE, SnowflakeDatabase, snowflake
+from tests.support.servers.snowflake import PASSPHRASE, Snowflake, SnowflakeDatabase, snowflake
 
 CONFIG = ROOT / "config" / "examples" / "round-trip.toml"
 FOLLOW = CONFIG.with_suffix(".sql")
@@ -126,12 +126,12 @@ def _toml(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def start(folder: Path, contacts: int, stack: ExitStack) -> RoundTrip:
-    """Start the sandbox and the server; both end with the stack."""
+def start(folder: Path, contacts: int, server: Snowflake, stack: ExitStack) -> RoundTrip:
+    """Start the sandbox, which ends with the stack, and fill a new database of the server."""
     scenario = folder / "scenario.toml"
     scenario.write_text(SCENARIO)
     played = stack.enter_context(play(folder, scenario, contacts))
-    made = RoundTrip(played, stack.enter_context(snowflake()).database())
+    made = RoundTrip(played, server.database())
     made.prepare()
     return made
 
@@ -140,7 +140,7 @@ def main() -> None:
     """Play it, and print each step."""
     query = tomllib.loads(CONFIG.read_text())["source"]["snowflake"]["query"]
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        trip = start(Path(folder), 24, stack)
+        trip = start(Path(folder), 24, stack.enter_context(snowflake()), stack)
         _show(trip, "SELECT status, count(*) FROM carts GROUP BY 1 ORDER BY 1", "status", "carts")
         _say("dispatcher run --once --config config/examples/round-trip.toml", query)
         _say(trip.run("cart-reminder").stdout)

@@ -13,6 +13,7 @@ from dispatcher.platforms.genesys.requests import Sender
 from dispatcher.platforms.genesys.spelling import is_one_edit
 from tests.support.genesys_sdk import SDK
 
+pytestmark = pytest.mark.xdist_group("official SDK")
 PLAIN = {"str": str, "bool": bool, "int": int, "float": float}
 SENDERS = [
     Sender("deployment-1"),

@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.user_surface import saved, surface, text
 
+pytestmark = pytest.mark.xdist_group("user surface")
+
 
 @pytest.fixture(scope="module")
 def at_present():
