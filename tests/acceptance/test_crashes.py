@@ -30,7 +30,7 @@ from tests.support.crash_world import LAST_RUN_SECONDS, world
 from tests.support.ledger_reader import LedgerReader
 
 PER_CYCLE = 50
-CONTACTS = {"messaging": 1500, "genesys": 600}
+CONTACTS = {"messaging": 900, "genesys": 600}
 FILE_POINTS = ("admit.before", "admit.after", "source.batch", "send.left", "settle.before")
 FOLDER_POINTS = (*sorted(FOLDER), "admit.after", "send.after", "drain.begun")
 KAFKA_POINTS = (*sorted(KAFKA), "source.batch", "admit.before", "admit.after", "settle.after")
@@ -208,9 +208,9 @@ def test_the_comparison_names_what_is_wrong():
 
 def test_a_file_that_changes_between_a_kill_and_the_next_run_is_named(tmp_path, launcher):
     """The next run reads it from the start and says so; nobody is written to again."""
-    with world(tmp_path, "file", launcher, per_cycle=PER_CYCLE, contacts=1500) as lived:
+    with world(tmp_path, "file", launcher, per_cycle=PER_CYCLE, contacts=600) as lived:
         assert lived.kill("admit.after", nth=2)
-        lived.append(200)
+        lived.append(100)
         verdict = lived.finish()
         assert_promise_kept(verdict)
         assert verdict.contacts == lived.fed

@@ -221,6 +221,7 @@ async def test_the_longest_key_that_a_contact_may_have(case):
     assert case.keys() == [(key, "new-1")]
 
 
+@on("postgres_server")
 @pytest.mark.parametrize(
     ("statement", "lacks"),
     [
@@ -232,9 +233,9 @@ async def test_the_longest_key_that_a_contact_may_have(case):
         ("REVOKE UPDATE ON dispatcher_sink FROM writer", "permission denied"),
     ],
 )
-async def test_a_check_names_what_writing_lacks(server, statement, lacks):
+async def test_a_check_names_what_writing_lacks(postgres_server, statement, lacks):
     """Before the run, and not only when the first rows go out."""
-    database = server.database()
+    database = postgres_server.database()
     owner = PostgresCase(database).target()
     await owner.check()
     await owner.close()
@@ -254,9 +255,10 @@ async def test_a_check_names_what_writing_lacks(server, statement, lacks):
         database.execute("DROP OWNED BY writer; DROP ROLE writer")
 
 
-async def test_a_check_of_snowflake_names_a_column_that_is_missing(warehouse):
+@on("snowflake_server")
+async def test_a_check_of_snowflake_names_a_column_that_is_missing(snowflake_server):
     """Before the run, and not only when the first rows go out."""
-    database = warehouse.database()
+    database = snowflake_server.database()
     target = SnowflakeCase(database).target()
     await target.check()
     database.execute("ALTER TABLE dispatcher_lineage DROP COLUMN message_id")
@@ -265,16 +267,18 @@ async def test_a_check_of_snowflake_names_a_column_that_is_missing(warehouse):
     await target.close()
 
 
-async def test_a_check_of_objects_leaves_nothing(store):
+@on("s3_server")
+async def test_a_check_of_objects_leaves_nothing(s3_server):
     """The object that shows whether objects may be written is deleted again."""
-    bucket = store.bucket()
+    bucket = s3_server.bucket()
     await ObjectCase(bucket, "jsonl").target().check()
     assert "Contents" not in bucket.admin.list_objects_v2(Bucket=bucket.name)
 
 
-async def test_messages_of_a_range_that_comes_again_have_the_same_header(broker):
+@on("kafka_server")
+async def test_messages_of_a_range_that_comes_again_have_the_same_header(kafka_server):
     """The last one of a key is the same row."""
-    topic = broker.topic()
+    topic = kafka_server.topic()
     target = KafkaCase(topic).target()
     for _ in range(2):
         await target.write(a_range(row(1), row(2)))
@@ -283,9 +287,10 @@ async def test_messages_of_a_range_that_comes_again_have_the_same_header(broker)
     assert headers == [{"cursor": b"2", "part": b"rows"}] * 4
 
 
-async def test_a_topic_that_is_missing_is_named_and_not_created(broker):
+@on("kafka_server")
+async def test_a_topic_that_is_missing_is_named_and_not_created(kafka_server):
     """A broker may create one for every name that it gets."""
-    target = KafkaTarget("out", KafkaTopic(broker.servers, "absent", idempotent=False))
+    target = KafkaTarget("out", KafkaTopic(kafka_server.servers, "absent", idempotent=False))
     with pytest.raises(SinkError, match=r"sink out: .* have no topic absent"):
         await target.write(a_range(row(1)))
     with pytest.raises(SinkError, match="have no topic absent"):
@@ -293,18 +298,19 @@ async def test_a_topic_that_is_missing_is_named_and_not_created(broker):
     await target.close()
 
 
-async def test_a_broker_that_is_away_is_named(broker):
+@on("kafka_server")
+async def test_a_broker_that_is_away_is_named(kafka_server):
     """The same target writes when it is back."""
-    topic = broker.topic()
+    topic = kafka_server.topic()
     place = KafkaTopic(topic.servers, topic.name, idempotent=False, answer_seconds=0.3)
     target = KafkaTarget("out", place)
     await target.write(a_range(row(1)))
-    broker.freeze()
+    kafka_server.freeze()
     try:
         with pytest.raises(SinkError, match=r"sink out: the brokers at .* do not take"):
             await target.write(a_range(row(2), first="1"))
     finally:
-        broker.thaw()
+        kafka_server.thaw()
     await target.write(a_range(row(2), first="1"))
     await target.close()
     assert KafkaCase(topic).keys() == [("key-1", "new-1"), ("key-2", "new-2")]

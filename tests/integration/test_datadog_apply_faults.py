@@ -21,7 +21,6 @@ LATENCY = "dispatcher.api.latency"
 async def datadog(monkeypatch):
     monkeypatch.setattr(command, "find_mistakes", lambda *_args: [])
     monkeypatch.setattr(api_module.time, "sleep", lambda _seconds: None)
-    monkeypatch.setattr(api_module, "_SECONDS", 0.2)
     async with datadog_stand_in() as stand_in:
         yield stand_in
 
@@ -52,6 +51,14 @@ ANSWERS = [
 REMEDIES = {403: "monitors_write", 404: "--api-url", 429: "run the command again"}
 
 
+@pytest.fixture
+def impatient(request, monkeypatch):
+    """Wait a moment only for an answer that does not come; all others have the usual time."""
+    if request.node.callspec.params["text"] is None:
+        monkeypatch.setattr(api_module, "_SECONDS", 0.2)
+
+
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("kind", ["dashboard", "pipeline"])
 @pytest.mark.parametrize(("status", "text", "words"), ANSWERS)
 async def test_an_answer_that_is_not_datadogs(datadog, kind, status, text, words):
@@ -65,11 +72,12 @@ async def test_an_answer_that_is_not_datadogs(datadog, kind, status, text, words
     assert "html" not in line
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     ("status", "text", "words"),
     [answer for answer in ANSWERS if answer[1] in {HTML, None}],
 )
-async def test_what_was_applied_before_a_fault_is_said(datadog, status, text, words):
+async def test_what_was_applied_before_a_fault_is_said(datadog, monkeypatch, status, text, words):
     """Three monitors exist then: the numbers say so, and the next run makes the others."""
     datadog.texts, datadog.texts_after = [("POST", status, text)] * api_module.ATTEMPTS, 3
     result = await apply(datadog, "--only", "monitors")
@@ -78,6 +86,7 @@ async def test_what_was_applied_before_a_fault_is_said(datadog, status, text, wo
     made = len(datadog.monitors)
     assert f"{made} created, 0 updated, {MONITORS - made} of the plan not done." in result.output
     datadog.texts = []
+    monkeypatch.setattr(api_module, "_SECONDS", 30.0)
     again = await apply(datadog, "--only", "monitors")
     assert (again.exit_code, len(datadog.monitors)) == (0, MONITORS)
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.user_surface import saved, surface, text
+from tests.support.user_surface import saved, text
 
 pytestmark = pytest.mark.xdist_group("user surface")
 
@@ -20,6 +20,6 @@ def test_nothing_that_users_rely_on_changes_by_accident(at_present, part):
     assert at_present[part] == saved()[part]
 
 
-def test_the_surface_has_every_part():
+def test_the_surface_has_every_part(at_present):
     """A part that is no longer found would compare as equal to nothing."""
-    assert {len(part) > 5 for part in surface().values()} == {True}
+    assert {len(part) > 5 for part in at_present.values()} == {True}
