@@ -40,3 +40,11 @@ def pytest_collection():
         gc.enable()
         gc.collect()
         gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Fail if groups are asked for and have no effect: each worker would start all servers."""
+    if config.getoption("loadgroup", default=False):
+        marked = [item for item in items if item.get_closest_marker("xdist_group")]
+        assert all("@" in item.nodeid for item in marked), "pytest-xdist passes over groups"
