@@ -29,8 +29,10 @@ from tests.support.crash_verdict import Verdict, compare
 from tests.support.crash_world import LAST_RUN_SECONDS, world
 from tests.support.ledger_reader import LedgerReader
 
+AT_POINTS, OTHERS = (pytest.mark.xdist_group(name) for name in ("kills at points", "other kills"))
+"""Each group has one process that forks its runs: it takes seconds to start."""
 PER_CYCLE = 50
-CONTACTS = {"messaging": 900, "genesys": 600}
+CONTACTS = {"messaging": 1500, "genesys": 600}
 FILE_POINTS = ("admit.before", "admit.after", "source.batch", "send.left", "settle.before")
 FOLDER_POINTS = (*sorted(FOLDER), "admit.after", "send.after", "drain.begun")
 KAFKA_POINTS = (*sorted(KAFKA), "source.batch", "admit.before", "admit.after", "settle.after")
@@ -81,6 +83,7 @@ def assert_promise_kept(verdict: Verdict, *, doubt_allowed: bool = False):
 
 
 @pytest.mark.slow
+@AT_POINTS
 @pytest.mark.timeout(300 * STALL_TRIES)
 @pytest.mark.parametrize(
     ("dialect", "source", "points", "random_kills"),
@@ -117,6 +120,7 @@ def test_every_point_is_played():
     assert set(points_for("glob")) > ROTATION | DRAIN
 
 
+@OTHERS
 @pytest.mark.parametrize("broken", BROKEN)
 def test_the_harness_fails_for_a_broken_build(tmp_path, launcher, broken):
     """An intent, a settle or a batch that is not written, or not synced, is found out."""
@@ -143,6 +147,7 @@ def play_broken(folder, launcher, broken, seed):
     return verdict
 
 
+@OTHERS
 @pytest.mark.parametrize("dialect", ["messaging"], indirect=True)
 def test_a_power_cut_takes_nothing_that_was_promised(tmp_path, launcher, dialect):
     """The real build survives the power cuts that the one without syncs does not."""
@@ -158,6 +163,7 @@ def test_a_power_cut_takes_nothing_that_was_promised(tmp_path, launcher, dialect
     assert_promise_kept(play_without_stalls(play, tmp_path, say_again))
 
 
+@OTHERS
 @pytest.mark.parametrize("dialect", ["messaging"], indirect=True)
 def test_beyond_the_bounds_contacts_are_parked_and_nobody_is_reached_twice(
     tmp_path, launcher, dialect
@@ -172,6 +178,7 @@ def test_beyond_the_bounds_contacts_are_parked_and_nobody_is_reached_twice(
         assert verdict.in_doubt
 
 
+@OTHERS
 def test_the_comparison_finds_every_kind_of_difference(tmp_path, launcher):
     """A message more or less, one in another conversation, a contact that is not there."""
     with world(tmp_path, "glob", launcher) as lived:
@@ -206,6 +213,7 @@ def test_the_comparison_names_what_is_wrong():
     )
 
 
+@OTHERS
 def test_a_file_that_changes_between_a_kill_and_the_next_run_is_named(tmp_path, launcher):
     """The next run reads it from the start and says so; nobody is written to again."""
     with world(tmp_path, "file", launcher, per_cycle=PER_CYCLE, contacts=600) as lived:
@@ -218,6 +226,7 @@ def test_a_file_that_changes_between_a_kill_and_the_next_run_is_named(tmp_path, 
             assert [row.reason for row in reader.rejected()] == ["changed"]
 
 
+@OTHERS
 def test_a_half_written_last_line_reaches_nobody_until_it_is_whole(tmp_path, launcher):
     """A run reads the file as far as it is; its last row is rejected, then read when complete."""
     with world(tmp_path, "glob", launcher, per_cycle=PER_CYCLE) as lived:
@@ -259,6 +268,7 @@ def test_a_world_is_played_again_only_where_a_stall_of_the_sandbox_explains_what
     assert tries(stalls=[(100.0, 100.4)], twice=["a"], at=100.5) == 1
 
 
+@OTHERS
 def test_the_sandbox_notes_when_it_did_not_run(tmp_path, launcher):
     """A sandbox that is stopped from outside, as by a machine without time for it."""
     with world(tmp_path, "glob", launcher) as lived:

@@ -12,6 +12,7 @@ from tests.support.sink_kills import Export, Outcome, kill_everywhere, launching
 from tests.support.sink_steps import STEPS
 from tests.support.sink_targets import TARGETS
 
+pytestmark = pytest.mark.xdist_group("kills of exports")
 LAKE, TABLE = "objects, JSON Lines (S3 by moto)", "sql, SQLite"
 WAREHOUSE, TOPIC = "snowflake (fakesnow)", "kafka (tansu)"
 TELLING = {
