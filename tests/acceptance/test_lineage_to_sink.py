@@ -25,7 +25,7 @@ from tests.support.filled_lineage import fill_lineage
 from tests.support.forked_process import Forked, clean_environment, run
 from tests.support.scenario_runner import play
 from tests.support.servers.s3 import IDENTITY, REGION, s3
-from tests.support.servers.shared import on
+from tests.support.servers.shared import marks_of
 from tests.support.servers.snowflake import PASSPHRASE
 
 ROWS, PER_RANGE, LARGER_RANGE = 1200, 10, 40
@@ -147,7 +147,7 @@ FIXTURES = {
     Topic: "kafka_server",
     Warehouse: "snowflake_server",
 }
-KINDS = [pytest.param(kind, marks=on(fixture)) for kind, fixture in FIXTURES.items()]
+KINDS = [pytest.param(kind, marks=marks_of(fixture)) for kind, fixture in FIXTURES.items()]
 
 
 @pytest.fixture(params=KINDS[:2])

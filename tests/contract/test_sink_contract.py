@@ -21,7 +21,7 @@ from dispatcher.sinks.sql_target import SqlTable, SqlTarget
 from tests.support.lazy_imports import Lazily
 from tests.support.servers.postgres import PASSWORD
 from tests.support.servers.s3 import REGION
-from tests.support.servers.shared import on
+from tests.support.servers.shared import marks_of, on
 
 psycopg, pq = Lazily("psycopg"), Lazily("pyarrow.parquet")
 
@@ -137,7 +137,7 @@ CASES = {
     "sql sqlite": ("tmp_path", SqliteCase),
 }
 """The fixture with which a kind of sink is made, and how."""
-KINDS = [pytest.param(kind, marks=on(fixture)) for kind, (fixture, _) in CASES.items()]
+KINDS = [pytest.param(kind, marks=marks_of(fixture)) for kind, (fixture, _) in CASES.items()]
 
 
 def make_case(kind, request):

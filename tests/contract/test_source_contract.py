@@ -30,7 +30,7 @@ from dispatcher.sources.sql.database import Database, SqlQuery
 from tests.support.lazy_imports import Lazily
 from tests.support.servers.azure import azurite
 from tests.support.servers.s3 import PublicBucket
-from tests.support.servers.shared import on
+from tests.support.servers.shared import marks_of
 
 pa, pq = Lazily("pyarrow"), Lazily("pyarrow.parquet")
 
@@ -332,12 +332,8 @@ def server_of(kind):
     return {"kafka": "kafka_server", "sql postgresql": "postgres_server"}.get(kind, "")
 
 
-def marks(server):
-    return [on(server)] if server else []
-
-
 KINDS = [
-    pytest.param(kind, marks=marks(server_of(kind)))
+    pytest.param(kind, marks=marks_of(server_of(kind)))
     for kind in (*MAKERS, *OBJECTS, *DATABASES, *SNOWFLAKE, "kafka")
 ]
 

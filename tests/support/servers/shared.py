@@ -4,7 +4,7 @@ A worker starts its own servers, and each of these takes seconds. So the tests t
 given to one worker (`make test` distributes by groups), one after the other: they may stop it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -17,6 +17,11 @@ from tests.support.servers.snowflake import Snowflake, snowflake
 def on(server: str) -> pytest.MarkDecorator:
     """Mark a test, a module or a parameter that uses a fixture of this module by its name."""
     return pytest.mark.xdist_group(server)
+
+
+def marks_of(fixture: str) -> Sequence[pytest.MarkDecorator]:
+    """Return the marks of a parameter that takes this fixture: none if it is not a server."""
+    return [on(fixture)] if fixture.endswith("_server") else []
 
 
 @pytest.fixture(scope="session")
