@@ -1,5 +1,7 @@
 """What Datadog is sent of the end of a run: its code, and words without a value of a setting."""
 
+import sys
+
 import click
 import pytest
 
@@ -27,9 +29,11 @@ class LedgerFullError(DispatcherError):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_the_reported_code_is_the_one_of_the_process(error):
-    with pytest.raises(click.exceptions.Exit) as ended, explain_errors(lambda: False):
-        raise error
+def test_the_reported_code_is_the_one_of_the_process(error, tmp_path, monkeypatch):
+    with (tmp_path / "stdout").open("w") as own:  # nothing more is written to it after some ends
+        monkeypatch.setattr(sys, "stdout", own)
+        with pytest.raises(click.exceptions.Exit) as ended, explain_errors(lambda: False):
+            raise error
     assert code_after(error) == ended.value.exit_code
 
 
