@@ -121,6 +121,7 @@ def test_what_is_compressed_twice_is_read(tmp_path, suffix):
         PLAIN.decode().encode("utf-32"),
         gzip.compress(PLAIN.decode().encode("utf-16")),
     ],
+    ids=["UTF-16", "UTF-16 big endian", "UTF-32", "UTF-16 compressed"],
 )
 def test_a_byte_order_mark_of_utf_16_decides_the_encoding(tmp_path, encoded):
     """As spreadsheets save "Unicode text", and some shells every output."""
