@@ -55,7 +55,7 @@ WORLDS = {"bound-without-lag": {"stragglers": True}, "watermark-is-now": {"beyon
 WRITES_TWICE = ("intent-not-committed", "power-cut", *WORLDS)
 """Builds that write to somebody twice; the others lose somebody."""
 HARM_TRIES = 3
-"""How often a broken build is played: which contacts are hit is a matter of chance."""
+"""How often a build with a wrong proof is played: which contacts are hit is a matter of chance."""
 NO_END = defaultdict(lambda: LAST_RUN_SECONDS, {"settle-lost": 4.0})
 """Seconds without a message after which a last run is ended; without settles it never ends."""
 
@@ -124,7 +124,7 @@ def test_every_point_is_played():
 @pytest.mark.parametrize("broken", BROKEN)
 def test_the_harness_fails_for_a_broken_build(tmp_path, launcher, broken):
     """An intent, a settle or a batch that is not written, or not synced, is found out."""
-    for number in range(HARM_TRIES):
+    for number in range(HARM_TRIES if broken in WORLDS else 1):
         folder = tmp_path / str(number)
         folder.mkdir()
         verdict = play_broken(folder, launcher, broken, seed=number + 1)

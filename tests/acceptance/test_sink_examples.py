@@ -62,13 +62,7 @@ def in_table(database):
 def test_sql(played, postgres_server):
     """Each link is in the table once, also after a run that was killed in the middle."""
     database = postgres_server.database()
-    changes = {
-        "postgresql+psycopg://writer@db.example.com/warehouse": database.url,
-        'name = "warehouse"': 'name = "warehouse"\nflush_seconds = 0.1\nrows_per_range = 7',
-    }
-    use(played, "sink-sql", changes, {"WAREHOUSE_PASSWORD": PASSWORD})
-    running = played.start()
-    wait_for_sends(played, CONTACTS // 3)
+    running = start_with_small_ranges(played, database)
     running.send_signal(signal.SIGKILL)
     running.wait(10)
     running.close()
@@ -151,13 +145,7 @@ def test_a_sink_that_is_away_holds_nothing_up(played, postgres_server):
 def test_a_sink_that_is_silent_holds_nothing_up(played, postgres_server):
     """A database that answers nothing to a statement: the run ends, and the next one sends."""
     database = postgres_server.database()
-    changes = {
-        "postgresql+psycopg://writer@db.example.com/warehouse": database.url,
-        'name = "warehouse"': 'name = "warehouse"\nflush_seconds = 0.1\nrows_per_range = 7',
-    }
-    use(played, "sink-sql", changes, {"WAREHOUSE_PASSWORD": PASSWORD})
-    running = played.start()
-    wait_for_sends(played, CONTACTS // 3)
+    running = start_with_small_ranges(played, database)
     postgres_server.freeze()
     try:
         wait_for_sends(played, CONTACTS)
@@ -169,6 +157,18 @@ def test_a_sink_that_is_silent_holds_nothing_up(played, postgres_server):
     assert '"event":"sink.unfinished"' in played.log.read_text()
     assert played.run().returncode == 0
     assert links(in_table(database)) == expected(played)
+
+
+def start_with_small_ranges(played, database):
+    """Start a run whose lineage goes out as it is written, and wait for a third of the messages."""
+    changes = {
+        "postgresql+psycopg://writer@db.example.com/warehouse": database.url,
+        'name = "warehouse"': 'name = "warehouse"\nflush_seconds = 0.1\nrows_per_range = 7',
+    }
+    use(played, "sink-sql", changes, {"WAREHOUSE_PASSWORD": PASSWORD})
+    running = played.start()
+    wait_for_sends(played, CONTACTS // 3)
+    return running
 
 
 def wait_for_sends(played, count):
