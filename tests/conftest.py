@@ -25,6 +25,9 @@ settings.register_profile(
 settings.load_profile("no time limits")
 """How long an example takes depends on what else the machine does, and proves nothing."""
 
+COLLECT_AFTER = (50_000, 20, 100)
+"""Thresholds of the garbage collection: those of a run, see `dispatcher/app/run.py`."""
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
@@ -40,6 +43,7 @@ def pytest_collection():
         gc.enable()
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*COLLECT_AFTER)
 
 
 @pytest.hookimpl(trylast=True)
