@@ -34,7 +34,7 @@ from tests.support.servers.shared import marks_of
 
 pa, pq = Lazily("pyarrow"), Lazily("pyarrow.parquet")
 
-ROWS = 2000
+ROWS = 1000
 RULES = RowRules(text="Hello {n}", filter={"status": ["open"]})
 
 
