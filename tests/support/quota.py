@@ -129,7 +129,7 @@ class World:
     server: FixedWindow
     latency: Latency
     seed: int
-    seconds: float = 20.0
+    seconds: float = 12.0
     workers: int = 256
     headers: Callable[[float], bool] = lambda _: True
     others: Iterable[float] = ()
