@@ -27,6 +27,17 @@ from dispatcher.platforms.http import tls_context
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "from dispatcher.cli import main\nmain()"
+SLOW = (
+    "aiokafka.admin",
+    "boto3",
+    "psycopg",
+    "pyarrow.parquet",
+    "snowflake.connector",
+    "sqlalchemy",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite",
+)
+"""What commands import themselves, and slowly; it is imported once where the tests use it, too."""
 
 
 def clean_environment() -> dict[str, str]:
@@ -38,16 +49,23 @@ def clean_environment() -> dict[str, str]:
 class Forked:
     """A command that runs: what a test uses of ``subprocess.Popen``, with texts."""
 
-    def __init__(self, arguments: Sequence[str], env: Mapping[str, str], typed: str = "") -> None:
-        """Fork it; ``arguments`` are what would follow ``python``: ``-m dispatcher ...``."""
+    def __init__(
+        self, arguments: Sequence[str], env: Mapping[str, str], typed: str = "", terminal: int = -1
+    ) -> None:
+        """Fork it; ``arguments`` are what would follow ``python``: ``-m dispatcher ...``.
+
+        Its standard error may be a ``terminal``; then nothing comes in ``stderr``.
+        """
         self.args = list(arguments)
         (out, its_out), (err, its_err), (report, its_report) = os.pipe(), os.pipe(), os.pipe()
         its_in, keyboard = os.pipe()
         os.write(keyboard, typed.encode())
         os.close(keyboard)
-        streams = (its_in, its_out, its_err, its_report)
-        _forker().fork({"arguments": self.args, "env": dict(env)}, streams)
-        for number in streams:
+        shown = terminal if terminal >= 0 else its_err
+        streams = (its_in, its_out, shown, its_report)
+        request = {"arguments": self.args, "env": dict(env), "imported": _slow_ones()}
+        _forker().fork(request, streams)
+        for number in (its_in, its_out, its_err, its_report):
             os.close(number)
         self.stdout = os.fdopen(out, encoding="utf-8")
         self.stderr = os.fdopen(err, encoding="utf-8")
@@ -157,6 +175,10 @@ class _Forker:
         self._process.wait(20)
 
 
+def _slow_ones() -> list[str]:
+    return [name for name in SLOW if name in sys.modules]
+
+
 _started: list[_Forker] = []
 _starting = threading.Lock()
 
@@ -179,10 +201,14 @@ def _serve(number: int) -> None:
     gc.freeze()
     with socket.socket(fileno=number) as requests:
         while request := _next(requests):
-            body, streams = request
+            body, streams = json.loads(request[0]), request[1]
+            if new := [name for name in body["imported"] if name not in sys.modules]:
+                for name in new:
+                    importlib.import_module(name)
+                gc.freeze()
             if os.fork() == 0:
                 requests.close()
-                _watch(json.loads(body), streams)
+                _watch(body, streams)
             for stream in streams:
                 os.close(stream)
 
