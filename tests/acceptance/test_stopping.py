@@ -13,21 +13,21 @@ from tests.support.scenario_runner import (
     play,
 )
 
-COUNT = 1500
+COUNT = 800
 
 
 def test_one_signal_drains_and_the_next_run_finishes(tmp_path):
     """Exit code 0 within the drain limit; afterwards nobody twice, nobody missing."""
     with play(tmp_path, DEMO_SCENARIO, COUNT, {"engine.drain_seconds": 10}) as played:
         process = played.start("--once")
-        played.sandbox.wait_for_effects(200)
+        played.sandbox.wait_for_effects(100)
         process.send_signal(signal.SIGTERM)
         asked = time.monotonic()
         _, err = process.communicate(timeout=20)
         assert time.monotonic() - asked < 10
         assert process.returncode == 0, err
         assert "Traceback" not in err
-        assert 200 <= len(played.sandbox.effects()) < COUNT / 2
+        assert 100 <= len(played.sandbox.effects()) < COUNT / 2
         assert not [end for end in played.settled().values() if end[0] in ("claimed", "sending")]
         assert played.run().returncode == 0
         assert_each_ends_as_the_table_says(played)
@@ -44,7 +44,7 @@ def test_two_signals_stop_at_once_and_the_next_run_finishes(tmp_path, latency):
         f'[latency.default]\nkind = "fixed"\nms = {latency}\n'
         "[world.shares]\nactive = 1\nended = 1\n"
     )
-    with play(tmp_path, scenario, 500) as played:
+    with play(tmp_path, scenario, 300) as played:
         process = played.start("--once")
         played.sandbox.wait_for_effects(100)
         process.send_signal(signal.SIGINT)
@@ -63,7 +63,7 @@ def test_two_signals_stop_at_once_and_the_next_run_finishes(tmp_path, latency):
         played.metrics.settle()
         found = played.metrics.total("dispatcher.in_doubt", "resolution:found")
         assert found + ends["in_doubt", None] == caught
-        assert sum(ends.values()) == 500
+        assert sum(ends.values()) == 300
 
 
 def test_a_drain_limit_that_is_too_short_has_its_own_exit_code(tmp_path):
@@ -113,7 +113,7 @@ def test_a_drain_does_not_wait_for_the_quota(tmp_path):
         '[rate.other]\nper_window = 55\nmode = "burst"\n[world.shares]\nactive = 1\n'
     )
     settings = {"platform.requests_per_minute": 6000, "platform.window_seconds": 60}
-    with play(tmp_path, scenario, 500, settings) as played:
+    with play(tmp_path, scenario, 200, settings) as played:
         process = played.start("--once")
         end = time.monotonic() + 20
         while not played.metrics.total("dispatcher.api.throttled"):
