@@ -2,7 +2,7 @@
 
 from benchmarks import memory, quota
 
-SECONDS = 10.0
+SECONDS = 6.0
 CASES = [case for case in quota.CASES if not (case.others or case.limiter)]
 """What others take is learnt over some windows: the whole benchmark is long enough for that."""
 

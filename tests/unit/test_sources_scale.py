@@ -41,14 +41,14 @@ async def totals(path):
 
 
 def test_a_malicious_file(tmp_path):
-    """100,000 rows of every kind: all good ones come out, every bad one with its reason."""
+    """Rows of every kind: all good ones come out, every bad one with its reason."""
     path = tmp_path / "a.csv"
     ids, rejected, line = [], [], 2
     with path.open("wb") as file:
         file.write(b"conversation_id,a\n")
         # after an open quote there is a row that closes it with text after the quote
         order = [kind for kind in KINDS if kind != b'%d,"x'] + [b'%d,"x', b'%d,"quoted, ""ok"""']
-        for number, kind in zip(range(100_000), itertools.cycle(order), strict=False):
+        for number, kind in zip(range(30_000), itertools.cycle(order), strict=False):
             file.write(kind % number + b"\n")
             if KINDS[kind]:
                 rejected.append((line, KINDS[kind]))
@@ -56,7 +56,7 @@ def test_a_malicious_file(tmp_path):
                 ids.append(str(number))
             line += 1 + kind.count(b"\n")
     found = asyncio.run(totals(path))
-    assert found == (ids, sorted(rejected), 100_000)
+    assert found == (ids, sorted(rejected), 30_000)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def collected_as_usual():
 def test_memory_is_flat(tmp_path):
     """Ten times the rows need no more memory."""
     peaks = []
-    for count in (5_000, 50_000):
+    for count in (3_000, 30_000):
         path = tmp_path / f"{count}.csv"
         with path.open("wb") as file:
             file.write(b"conversation_id,a\n")
