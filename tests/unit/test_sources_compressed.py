@@ -13,7 +13,7 @@ from dispatcher.sources.options import RowRules, Timing
 from tests.support.packed import STREAM_PACKERS, zip_files
 
 HEADER = b"conversation_id,a\n"
-ROWS = [b"c%d,%d\n" % (number, number * 7919 % 1000) for number in range(5000)]
+ROWS = [b"c%d,%d\n" % (number, number * 7919 % 1000) for number in range(2000)]
 PLAIN = HEADER + b"".join(ROWS)
 NAMES = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
 
@@ -38,23 +38,23 @@ def test_many_members_are_one_file(tmp_path, suffix):
     pack = STREAM_PACKERS[suffix]
     data = pack(PLAIN[:1003]) + pack(b"") + pack(PLAIN[1003:])
     ids, rejected, _ = read(tmp_path / f"a.csv{suffix}", data)
-    assert (len(ids), ids[-1], rejected) == (5000, "c4999", [])
+    assert (len(ids), ids[-1], rejected) == (2000, "c1999", [])
 
 
 @all_packers
 def test_compression_is_recognised_without_its_name(tmp_path, suffix):
     """A file whose name has no known extension is decompressed by its first bytes."""
     ids, _, _ = read(tmp_path / "a.csv", STREAM_PACKERS[suffix](PLAIN))
-    assert len(ids) == 5000
+    assert len(ids) == 2000
 
 
 def test_padding_behind_gzip_and_skippable_zstd_frames(tmp_path):
     """Zeros behind the last member and frames without content are no mistake."""
     ids, rejected, _ = read(tmp_path / "a.csv.gz", gzip.compress(PLAIN) + bytes(512))
-    assert (len(ids), rejected) == (5000, [])
+    assert (len(ids), rejected) == (2000, [])
     skippable = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc"
     ids, rejected, _ = read(tmp_path / "a.csv", skippable + STREAM_PACKERS[".zst"](PLAIN))
-    assert (len(ids), rejected) == (5000, [])
+    assert (len(ids), rejected) == (2000, [])
 
 
 @all_packers
@@ -62,8 +62,8 @@ def test_what_is_cut_short_is_read_as_far_as_it_goes(tmp_path, suffix):
     """The rows before the cut are good, the torn one never goes out, reading ends once."""
     data = STREAM_PACKERS[suffix](PLAIN) + STREAM_PACKERS[suffix](b"x0,1\nx1,2\ntorn,")[:-1]
     ids, rejected, batches = read(tmp_path / f"a.csv{suffix}", data)
-    assert ids[:5000] == [f"c{number}" for number in range(5000)]
-    assert set(ids[5000:]) <= {"x0", "x1"}
+    assert ids[:2000] == [f"c{number}" for number in range(2000)]
+    assert set(ids[2000:]) <= {"x0", "x1"}
     assert [(row.reason, row.line) for row in rejected] == [("unreadable", len(ids) + 2)]
     name = NAMES[suffix]
     assert f"the {name} content is cut short" in rejected[0].detail
@@ -86,7 +86,7 @@ def test_any_cut(tmp_path, suffix, keep):
 def test_what_is_corrupt_behind_a_good_part(tmp_path, suffix):
     """Garbage behind the content is one rejected row."""
     ids, rejected, _ = read(tmp_path / f"a.csv{suffix}", STREAM_PACKERS[suffix](PLAIN) + b"garbage")
-    assert len(ids) == 5000
+    assert len(ids) == 2000
     assert [row.reason for row in rejected] == ["unreadable"]
     assert NAMES[suffix] in rejected[0].detail
 
@@ -95,7 +95,7 @@ def test_what_is_corrupt_behind_a_good_part(tmp_path, suffix):
 def test_what_is_not_compressed_is_read_whatever_its_name_says(tmp_path, suffix):
     """The first bytes decide."""
     ids, rejected, _ = read(tmp_path / f"a.csv{suffix}", PLAIN)
-    assert (len(ids), rejected) == (5000, [])
+    assert (len(ids), rejected) == (2000, [])
 
 
 @all_packers
@@ -110,7 +110,7 @@ def test_what_is_not_compressed_and_no_text_either_is_refused(tmp_path, suffix):
 def test_what_is_compressed_twice_is_read(tmp_path, suffix):
     """As a web server compresses a file that is compressed already."""
     ids, _, _ = read(tmp_path / f"a.csv{suffix}", gzip.compress(STREAM_PACKERS[suffix](PLAIN)))
-    assert len(ids) == 5000
+    assert len(ids) == 2000
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_what_is_compressed_twice_is_read(tmp_path, suffix):
 def test_a_byte_order_mark_of_utf_16_decides_the_encoding(tmp_path, encoded):
     """As spreadsheets save "Unicode text", and some shells every output."""
     ids, rejected, batches = read(tmp_path / "a.csv", encoded)
-    assert (len(ids), rejected, FilePlace.of(batches[-1].stream).offset) == (5000, [], len(PLAIN))
+    assert (len(ids), rejected, FilePlace.of(batches[-1].stream).offset) == (2000, [], len(PLAIN))
 
 
 def test_half_a_character_of_utf_16_ends_the_content(tmp_path):
@@ -140,15 +140,15 @@ def test_the_only_file_of_a_zip_archive_is_read(tmp_path):
     """Folders and what systems add beside it do not count; it may be compressed once more."""
     extras = {"__MACOSX/._a.csv": b"\0\5", "x/.DS_Store": b"\0"}
     ids, rejected, _ = read(tmp_path / "a.zip", zip_files({"x/a.csv": PLAIN} | extras))
-    assert (len(ids), rejected) == (5000, [])
+    assert (len(ids), rejected) == (2000, [])
     ids, _, _ = read(tmp_path / "b.zip", zip_files({"a.csv": gzip.compress(PLAIN)}))
-    assert len(ids) == 5000
+    assert len(ids) == 2000
 
 
 def test_a_zip_archive_with_a_wrong_byte_ends_there(tmp_path):
     """Its check sum is compared."""
     data = bytearray(zip_files({"a.csv": PLAIN}))
-    data[5000] ^= 0xFF
+    data[len(data) // 2] ^= 0xFF
     ids, rejected, _ = read(tmp_path / "a.zip", bytes(data))
     assert ids == [f"c{number}" for number in range(len(ids))]
     assert [row.reason for row in rejected] == ["unreadable"]
@@ -231,8 +231,8 @@ def watched(folder, known):
 
 @all_packers
 def test_a_bomb_does_not_fill_the_memory(tmp_path, suffix):
-    """A gibibyte of one letter in some kilobytes is one line that is too long."""
-    data = STREAM_PACKERS[suffix](HEADER) + STREAM_PACKERS[suffix](b"x" * (1 << 25)) * 4
+    """64 MiB of one letter in some kilobytes are one line that is too long."""
+    data = STREAM_PACKERS[suffix](HEADER) + STREAM_PACKERS[suffix](b"x" * (1 << 24)) * 4
     _, rejected, _ = read(tmp_path / f"a.csv{suffix}", data)
     assert [(row.line, row.reason) for row in rejected] == [(2, "too_long")]
 
