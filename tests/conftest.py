@@ -2,6 +2,7 @@
 
 import gc
 import os
+from operator import attrgetter
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,7 +27,7 @@ settings.load_profile("no time limits")
 """How long an example takes depends on what else the machine does, and proves nothing."""
 
 COLLECT_AFTER = (50_000, 20, 100)
-"""Thresholds of the garbage collection: those of a run, see `dispatcher/app/run.py`."""
+"""Thresholds of the garbage collector, which finds little in tests; see `dispatcher/app/run.py`."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -41,9 +42,38 @@ def pytest_collection():
         return (yield)
     finally:
         gc.enable()
-        gc.collect()
         gc.freeze()
         gc.set_threshold(*COLLECT_AFTER)
+
+
+class _Rotated(pytest.Dir):
+    """A folder whose modules each worker takes from another one on.
+
+    In a new checkout each module is compiled by the worker that comes to it first; all others find
+    it done. Otherwise all of them would compile the same one at the same time.
+    """
+
+    def collect(self):
+        worker = self.config.workerinput
+        found = list(super().collect())
+        first = len(found) * int(worker["workerid"][2:]) // worker["workercount"]
+        return found[first:] + found[:first]
+
+
+class _Workers:
+    """What only workers do."""
+
+    def pytest_collect_directory(self, path, parent):
+        return _Rotated.from_parent(parent, path=path)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items):
+        items.sort(key=attrgetter("path.parts"))
+
+
+def pytest_configure(config):
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Workers())
 
 
 @pytest.hookimpl(trylast=True)
