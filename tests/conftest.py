@@ -2,11 +2,11 @@
 
 import gc
 import os
-from operator import attrgetter
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.distribution import Distribution
 from tests.support.servers.shared import (  # noqa: F401 - fixtures of all suites
     kafka_server,
     postgres_server,
@@ -68,12 +68,22 @@ class _Workers:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items):
-        items.sort(key=attrgetter("path.parts"))
+        """Put groups first, for they are the longest, and restore the order of the rest."""
+        items.sort(key=lambda item: (not item.get_closest_marker("xdist_group"), item.path.parts))
 
 
 def pytest_configure(config):
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(_Workers())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Distribute as `Distribution` says, in the order of the items."""
+    if config.getoption("dist") != "loadgroup":
+        return None
+    config.option.loadscopereorder = False
+    return Distribution(config, log)
 
 
 @pytest.hookimpl(trylast=True)
