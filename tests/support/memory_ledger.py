@@ -118,6 +118,7 @@ class MemoryLedger:
             self.put(contact, due=now if contact.not_before is None else contact.not_before)
             for contact in new.values()
         ]
+        self.most_ready = max(self.most_ready, self.count(Status.READY))
         due = [number for number in ids if self.rows[number].due <= now]
         duplicates = len(batch.contacts) - len(new)
         self.state.counts.update(rows=batch.rows, duplicates=duplicates, filtered=batch.filtered)
@@ -288,9 +289,10 @@ class MemoryLedger:
         return await self._end(self._backlog(now))
 
     def _backlog(self, now):
-        ready = [row.due for row in self._own() if row.status is Status.READY]
+        own = [row for row in self._own() if row.status not in FINAL]
+        ready = [row.due for row in own if row.status is Status.READY]
         due, later = [x for x in ready if x <= now], [x for x in ready if x > now]
-        busy = sum(row.status in (Status.CLAIMED, Status.SENDING) for row in self._own())
+        busy = sum(row.status in (Status.CLAIMED, Status.SENDING) for row in own)
         return Backlog(len(due), len(later), busy, min(due, default=None), min(later, default=None))
 
     async def totals(self):
@@ -327,7 +329,6 @@ class MemoryLedger:
         self.rows[number] = Row(contact, due, progress=progress, campaign=self.campaign)
         self.rows[number].person = contact.external_contact_id
         self.alike["conversation", contact.conversation_id].add(number)
-        self.most_ready = max(self.most_ready, self.count(Status.READY))
         return number
 
     def count(self, *statuses):
