@@ -10,6 +10,7 @@ import sqlite3
 import tempfile
 import time
 from contextlib import ExitStack, closing
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ from tests.support.broken_environment import NOBODY, UNPRIVILEGED
 from tests.support.filled_lineage import fill_lineage
 from tests.support.forked_process import Forked, clean_environment, run
 from tests.support.scenario_runner import play
-from tests.support.servers.s3 import IDENTITY, REGION, s3
+from tests.support.servers.kafka import free_port
+from tests.support.servers.s3 import IDENTITY, REGION
 from tests.support.servers.shared import marks_of
 from tests.support.servers.snowflake import PASSPHRASE
 
@@ -65,6 +67,7 @@ class Table:
     """A table of SQLite, by SQLAlchemy."""
 
     def __init__(self, folder):
+        import_module("sqlalchemy.dialects.sqlite")  # for all commands once: see `Forked`
         self.case = SqliteCase(folder)
         self.sinks = sink("sql", f'url = "sqlite:///{self.case.path}"')
 
@@ -350,15 +353,14 @@ def test_a_copy_of_the_ledger_sends_nothing(tmp_path):
 
 def test_a_sink_that_is_away_is_named(tmp_path):
     """Exit code 3 after some tries: what, where, what waits and what to do; then it continues."""
-    with s3() as server:
-        bucket = server.bucket()
-    lines = f'url = "{bucket.address}/lineage/"', f'endpoint = "{bucket.url}"', "allow_http = true"
+    address, endpoint = "s3://exports", f"http://127.0.0.1:{free_port()}"
+    lines = f'url = "{address}/lineage/"', f'endpoint = "{endpoint}"', "allow_http = true"
     command = Command(tmp_path, sink("objects", *lines))
     fill_lineage(command.ledger, "c1", range(25))
     done = command.run()
     assert (done.returncode, done.stdout) == (3, "")
     lines = done.stderr.splitlines()
-    assert f"sink out: {bucket.address}/lineage/: the store does not answer" in lines[0]
+    assert f"sink out: {address}/lineage/: the store does not answer" in lines[0]
     assert "0 rows have gone out, and up to 25 wait in the ledger" in lines[-1]
     assert "Mend the sink" in lines[-1]
     assert "aws-secret" not in done.stderr

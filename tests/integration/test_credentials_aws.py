@@ -17,7 +17,7 @@ from dispatcher.settings import CredentialsSettings
 from tests.support.aws import IDENTITY, REGION, secrets_manager
 from tests.support.rawserver import FakeClock, json_answer, raw_server
 
-pytestmark = pytest.mark.xdist_group("Secrets Manager")
+pytestmark = pytest.mark.xdist_group("credentials")
 NAME = "dispatcher/platform"
 PAIR = {"client_id": "id-4N", "client_secret": "secret-8W"}
 SET_BY_AWS = ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_SESSION_TOKEN")

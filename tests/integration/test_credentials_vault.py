@@ -26,7 +26,7 @@ from dispatcher.settings import CredentialsSettings
 from tests.support.openbao import ROOT_TOKEN, openbao, sealable, unseal
 from tests.support.rawserver import FakeClock, answer, json_answer, raw_server
 
-pytestmark = pytest.mark.xdist_group("OpenBao")
+pytestmark = pytest.mark.xdist_group("credentials")
 PAIR = {"client_id": "id-4N", "client_secret": "secret-8W"}
 PATH = "dispatcher/platform"
 
