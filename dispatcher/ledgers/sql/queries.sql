@@ -50,7 +50,9 @@ UPDATE campaign SET paused_at = COALESCE(paused_at, ?) WHERE id = ?
 UPDATE campaign SET paused_at = NULL WHERE id = ?
 
 -- name: last_id
-SELECT COALESCE(MAX(id), 0) FROM contact
+SELECT MAX(
+    COALESCE((SELECT MAX(id) FROM contact), 0), COALESCE((SELECT last_contact FROM move), 0)
+)
 
 -- name: known_keys
 SELECT json_group_array(key) FROM contact INDEXED BY contact_key
@@ -533,6 +535,9 @@ UPDATE sink SET sending_to = ? WHERE name = ? AND part = ?
 
 -- name: end_range
 UPDATE sink SET cursor = ?, sending_to = NULL WHERE name = ? AND part = ?
+
+-- name: moved_cursor
+SELECT at FROM moved_cursor WHERE cursor = ?
 
 -- name: verdict_page
 SELECT * FROM lineage_row
