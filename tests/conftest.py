@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from tests.support.distribution import Distribution
 from tests.support.servers.shared import (  # noqa: F401 - fixtures of all suites
     kafka_server,
+    ledger_databases,
     postgres_server,
     s3_server,
     snowflake_server,

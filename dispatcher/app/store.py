@@ -2,22 +2,38 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, closing
 from pathlib import Path
 from typing import TypeVar
 
+from dispatcher.app.secret_files import read_password
+from dispatcher.engine.readonly.dry_run import LedgerView
+from dispatcher.engine.readonly.lineage_check import LinkStore
+from dispatcher.ledgers.copying.copy import Copier, undo
+from dispatcher.ledgers.copying.end import End
+from dispatcher.ledgers.copying.file_end import FileEnd
 from dispatcher.ledgers.lineage_check import ExclusiveLinkStore
 from dispatcher.ledgers.lineage_log import exclusive_lineage_log
 from dispatcher.ledgers.maintenance.backup import back_up
 from dispatcher.ledgers.operator_store import SqliteOperatorStore
+from dispatcher.ledgers.postgres.address import PostgresAddress
+from dispatcher.ledgers.postgres.copy_end import ServerEnd
+from dispatcher.ledgers.postgres.dry_run_view import PostgresDryRunView
+from dispatcher.ledgers.postgres.lineage_check import PostgresLinkStore
+from dispatcher.ledgers.postgres.online_check import check_database
+from dispatcher.ledgers.postgres.operator_connection import has_ledger, migrate_database
+from dispatcher.ledgers.postgres.operator_lineage import operator_lineage_log
+from dispatcher.ledgers.postgres.operator_store import PostgresOperatorStore
+from dispatcher.ledgers.postgres.store import PostgresStore
 from dispatcher.ledgers.read.dry_run_view import DryRunView
 from dispatcher.ledgers.registration import OpenOptions, adopt_ledger
 from dispatcher.ledgers.store import SqliteStore
-from dispatcher.ports import OperatorStore, Store
+from dispatcher.ports import LedgerError, OperatorStore, SourceError, Store
 from dispatcher.ports.care import IntegrityFinding, ReportProgress
+from dispatcher.ports.copying import Copied, ReportCopy
 from dispatcher.ports.questions import BEGINNING, Page, PagedRows, UnverifiedLinks
 from dispatcher.ports.sink import LineageLog
-from dispatcher.settings import Settings
+from dispatcher.settings import LedgerPlace, Settings
 
 R = TypeVar("R")
 
@@ -30,14 +46,55 @@ async def open_store(settings: Settings, *, adopt: bool = False) -> Store:
         LedgerError: it cannot be used, or another run has it for itself.
 
     """
-    options = OpenOptions(adopt, settings.ledger.allow_network_filesystem)
+    if settings.ledger.url:
+        return await PostgresStore.open(address_of(settings.ledger_place), adopt=adopt)
     first = settings.campaigns[0].name
+    options = OpenOptions(adopt, settings.ledger.allow_network_filesystem)
     return await SqliteStore.open(settings.ledger.path, first, options=options)
 
 
-def operator_store(path: Path) -> OperatorStore:
-    """Return the store at ``path`` for a command. Nothing is opened before it is used."""
-    return SqliteOperatorStore(path)
+def operator_store(place: LedgerPlace) -> OperatorStore:
+    """Return the store at a place for a command. Nothing is opened before it is used.
+
+    Raises:
+        LedgerError: the password of its database cannot be read.
+
+    """
+    if place.file is None:
+        return PostgresOperatorStore(address_of(place))
+    return SqliteOperatorStore(place.file)
+
+
+def is_there(place: LedgerPlace) -> bool:
+    """Return whether a run has made a ledger at a place.
+
+    Raises:
+        LedgerError: its server does not answer.
+
+    """
+    return place.file.exists() if place.file is not None else has_ledger(address_of(place))
+
+
+def address_of(place: LedgerPlace) -> PostgresAddress:
+    """Return the address of a ledger in a database, with the password.
+
+    Raises:
+        LedgerError: the password cannot be read.
+
+    """
+    ledger = place.settings
+    try:
+        password = read_password("ledger", ledger, place.environment)
+    except SourceError as error:
+        raise LedgerError(str(error)) from None
+    return PostgresAddress(
+        ledger.url,
+        password,
+        pooler=ledger.pooler,
+        durable=ledger.durable,
+        lease_seconds=ledger.lease_seconds,
+        away_seconds=ledger.away_minutes * 60,
+    )
 
 
 def pages(store: OperatorStore, rows: PagedRows[R], cursor: str = BEGINNING) -> Iterator[Page[R]]:
@@ -56,38 +113,126 @@ def pages(store: OperatorStore, rows: PagedRows[R], cursor: str = BEGINNING) -> 
 
 
 def back_up_file(
-    path: Path, target: Path, *, overwrite: bool, report: ReportProgress
+    place: LedgerPlace, target: Path, *, overwrite: bool, report: ReportProgress
 ) -> list[IntegrityFinding]:
     """Copy the file of a ledger, and return what is wrong with the copy.
 
-    Only a file has it: a database server has tools of its own.
-
     Raises:
-        LedgerError: the ledger cannot be read, or the copy cannot be written or exists already.
+        LedgerError: the ledger is in a database or cannot be read, or the copy cannot be written or
+            exists already.
 
     """
-    return back_up(path, target, overwrite=overwrite, report=report)
+    if place.file is None:
+        raise LedgerError(
+            f"ledger {place}: a database is backed up by the tools of its server: pg_dump --format "
+            "custom for one moment, pg_basebackup and the archive of its WAL for every moment. "
+            "After a restore, what was sent since that moment is not in it and would be sent "
+            "again: see docs/ledger-postgres.md before the next run"
+        )
+    return back_up(place.file, target, overwrite=overwrite, report=report)
 
 
-def adopt_file(path: Path) -> str | None:
+def adopt_file(place: LedgerPlace) -> str | None:
     """Accept a copy of a ledger's file as the ledger; return what showed that it is one.
 
     Raises:
         LedgerLockedError: a dispatcher has locked it.
-        LedgerError: there is no ledger, or it cannot be written.
+        LedgerError: it is in a database, there is none, or it cannot be written.
 
     """
-    return adopt_ledger(path, time.time())
+    if place.file is None:
+        raise LedgerError(
+            f"ledger {place}: only a file is adopted. A run accepts a database that was copied or "
+            "restored with `dispatcher run --adopt`; take the people out of the source first who "
+            "got a message since, see docs/ledger-postgres.md"
+        )
+    return adopt_ledger(place.file, time.time())
 
 
-def open_links(settings: Settings, query: UnverifiedLinks) -> ExclusiveLinkStore:
+def copy_ledger(source: LedgerPlace, target: LedgerPlace, report: ReportCopy) -> Copied:
+    """Copy a ledger from a file into a database, or back, or go on with such a copy.
+
+    Raises:
+        LedgerLockedError: a run uses one of them.
+        LedgerError: both are of the same kind, one of them cannot be used, or the target is not
+            empty.
+
+    """
+    _check_kinds(source, target)
+    with (
+        closing(_open_end(source, create=False)) as old,
+        closing(_open_end(target, create=True)) as new,
+    ):
+        return Copier(old, new, report).copy()
+
+
+def undo_copy(source: LedgerPlace, target: LedgerPlace | None) -> None:
+    """Give a copy up; without ``target`` that ledger is lost.
+
+    Raises:
+        LedgerLockedError: a run uses one of them.
+        LedgerError: the two are not those of one copy, one of them cannot be used, or a run has
+            used the target.
+
+    """
+    with ExitStack() as stack:
+        old = stack.enter_context(closing(_open_end(source, create=False)))
+        if target is None:
+            undo(old, None)
+            return
+        _check_kinds(source, target)
+        undo(old, stack.enter_context(closing(_open_end(target, create=True))))
+
+
+def _check_kinds(source: LedgerPlace, target: LedgerPlace) -> None:
+    if (source.file is None) == (target.file is None):
+        raise LedgerError(
+            f"ledger {source}: it is copied from a file into a database, or back; {target} is of "
+            "the same kind. Use `dispatcher ledger backup` for a file, or pg_dump and pg_restore "
+            "for a database"
+        )
+
+
+def _open_end(place: LedgerPlace, *, create: bool) -> End:
+    if place.file is None:
+        return ServerEnd.open(address_of(place), create=create, now=time.time())
+    allows = place.settings.allow_network_filesystem
+    return FileEnd.open(place.file, create=create, now=time.time(), allow_network_filesystem=allows)
+
+
+def check_ledger(place: LedgerPlace) -> str | None:
+    """Return in words what a run finds in a database; None for a file, which is checked otherwise.
+
+    Raises:
+        LedgerError: a run could not use it.
+
+    """
+    return None if place.file is not None else check_database(address_of(place))
+
+
+def migrate_ledger(place: LedgerPlace) -> tuple[int, int]:
+    """Bring the schema of a database to the newest version; return the version before and after.
+
+    Raises:
+        LedgerError: it is in a file, which a run migrates, or it cannot be changed.
+
+    """
+    if place.file is not None:
+        raise LedgerError(f"ledger {place}: a run migrates a file when it opens it")
+    return migrate_database(address_of(place))
+
+
+def open_links(settings: Settings, query: UnverifiedLinks) -> AbstractContextManager[LinkStore]:
     """Return the links to verify; use it with ``with``.
 
     Raises:
         LedgerError: a run has the store for itself, there is none, or no such campaign.
 
     """
-    return ExclusiveLinkStore(settings.ledger.path, query)
+    place = settings.ledger_place
+    if place.file is None:
+        return PostgresLinkStore(address_of(place), query)
+    return ExclusiveLinkStore(place.file, query)
 
 
 def open_lineage_log(settings: Settings) -> AbstractAsyncContextManager[LineageLog]:
@@ -98,15 +243,21 @@ def open_lineage_log(settings: Settings) -> AbstractAsyncContextManager[LineageL
         LedgerError: there is none, it is a copy, or it cannot be written.
 
     """
+    place = settings.ledger_place
+    if place.file is None:
+        return operator_lineage_log(address_of(place))
     options = OpenOptions(allow_network_filesystem=settings.ledger.allow_network_filesystem)
-    return exclusive_lineage_log(settings.ledger.path, time.time(), options)
+    return exclusive_lineage_log(place.file, time.time(), options)
 
 
-def open_dry_run_view(settings: Settings) -> DryRunView:
+def open_dry_run_view(settings: Settings) -> AbstractContextManager[LedgerView]:
     """Return the ledger of the campaign as a dry run sees it; use it with ``with``.
 
     Raises:
         LedgerError: the store is there and cannot be read.
 
     """
-    return DryRunView(settings.ledger.path, settings.campaign)
+    place = settings.ledger_place
+    if place.file is None:
+        return PostgresDryRunView(address_of(place), settings.campaign)
+    return DryRunView(place.file, settings.campaign)

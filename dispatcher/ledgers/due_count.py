@@ -1,8 +1,6 @@
 """How many contacts of a campaign are due, without counting a large number every few seconds."""
 
-import sqlite3
-
-from dispatcher.ledgers.statements import SQL
+from collections.abc import Callable
 
 LARGE = 50_000
 """A larger number takes more than some milliseconds, in which nothing can be committed."""
@@ -16,13 +14,13 @@ class DueCount:
     def __init__(self) -> None:
         self._last, self._counted_at = 0, 0.0
 
-    def count(self, connection: sqlite3.Connection, campaign: int, now: float, ready: int) -> int:
-        """Return how many are due at ``now`` of those that are ``ready``.
+    def count(self, count_due: Callable[[], int], now: float, ready: int) -> int:
+        """Return how many are due at ``now`` of those that are ``ready``, by ``count_due``.
 
         A number above `LARGE` may be up to a minute old. It is never more than ``ready``.
         """
         age = now - self._counted_at
         if self._last <= LARGE or not 0 <= age < KEPT_SECONDS:
-            (self._last,) = connection.execute(SQL["count_due"], (campaign, now)).fetchone()
+            self._last = count_due()
             self._counted_at = now
         return min(self._last, ready)

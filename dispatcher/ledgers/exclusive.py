@@ -9,6 +9,7 @@ from typing import Self
 
 from dispatcher.ledgers.errors import translated_errors
 from dispatcher.ledgers.lock import LedgerLock
+from dispatcher.ledgers.moves import check_file
 from dispatcher.ledgers.schema import check_exists, open_for_writing
 
 _CACHE = "PRAGMA cache_size = -200000"  # KiB: long work writes each page of an index less often
@@ -23,17 +24,28 @@ class ExclusiveLedger:
     connection: sqlite3.Connection
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, moving: bool = False) -> Self:
         """Lock and open a ledger. Create the file if it does not exist.
+
+        ``moving`` also opens one that has moved, or is an unfinished copy.
 
         Raises:
             LedgerLockedError: another process has locked it.
+            MovedLedgerError: it has moved, or is an unfinished copy.
             LedgerError: it cannot be used.
 
         """
         lock = LedgerLock(path)
         try:
-            return cls(path, lock, open_for_writing(path))
+            connection = open_for_writing(path)
+            try:
+                if not moving:
+                    with translated_errors(path):
+                        check_file(connection, path)
+            except BaseException:
+                connection.close()
+                raise
+            return cls(path, lock, connection)
         except BaseException:
             lock.release()
             raise

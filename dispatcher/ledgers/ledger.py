@@ -3,19 +3,18 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Self, TypeVar
 
-from dispatcher.domain.contact_history import HistoryEntry
 from dispatcher.domain.evidence import DeliveryWitness
-from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers import campaigns, opening, totals
-from dispatcher.ledgers.codec import defer_fields, doubt_fields, intend_fields, settle_fields
+from dispatcher.ledgers.codec import intend_fields
+from dispatcher.ledgers.contact_changes import ContactChanges
 from dispatcher.ledgers.due_count import DueCount
 from dispatcher.ledgers.file_state import FileState
 from dispatcher.ledgers.lineage_log import SqliteLineageLog
@@ -37,7 +36,6 @@ from dispatcher.ports import (
     KnownEffects,
     Overview,
     Recovered,
-    Settlement,
     Stream,
     Totals,
     Waits,
@@ -48,13 +46,15 @@ from dispatcher.ports.questions import Question
 A = TypeVar("A")
 
 
-class SqliteLedger:
+class SqliteLedger(ContactChanges):
     """The contacts of one campaign in a ledger's file. Use `open` to create it.
 
     An operation that the contact's status does not permit (for example an intent for a contact
     that is not claimed) raises `LedgerError` and changes nothing. Times are in seconds since the
     epoch.
     """
+
+    _writer: Writer
 
     def __init__(self, opened: opening.OpenedLedger, now: Callable[[], float]) -> None:
         exclusive, campaign, last_id = opened.exclusive, opened.campaign, opened.last_id
@@ -196,61 +196,11 @@ class SqliteLedger:
         blocks = await self._lookup_ahead.blocks([claim.id for claim in found])
         return claims.fill_blocks(found, blocks)
 
-    async def release(self, ids: Iterable[int], due: Mapping[int, float] | None = None) -> None:
-        """Make claimed contacts ready, due at the time that ``due`` has for them, else now.
-
-        Raises:
-            LedgerError: one of them is not claimed; the others are released nevertheless.
-
-        """
-        now, planned = self._now(), due or {}
-        changes = [self._writer.change(["release", id_, planned.get(id_, now)]) for id_ in ids]
-        answers = await asyncio.gather(*changes, return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-
     async def intend(self, intent: Intent) -> SendBlock | None:
         """Turn a claimed contact into a sending one, or return why that is not permitted."""
         return await self._writer.change(
             intend_fields(intent, self._lookup_ahead.pop_absence(intent))
         )
-
-    async def retract(self, id: int) -> None:  # noqa: A002 - the port's name
-        """Turn a sending contact back into a claimed one. The platform did not take the message."""
-        await self._writer.change(["retract", id])
-
-    async def settle(self, settlement: Settlement) -> None:
-        """Write the final status and the lineage in one transaction.
-
-        The message, its subject and the address are removed; the message's SHA-256 stays. A
-        parked contact keeps all of them, because it can be replayed.
-        """
-        await self._writer.change(settle_fields(settlement))
-
-    async def defer(
-        self,
-        id: int,  # noqa: A002 - as above
-        due: float,
-        progress: Progress,
-        history: Sequence[HistoryEntry] = (),
-    ) -> None:
-        """Make a contact ready; it can be claimed from ``due`` on."""
-        await self._writer.change(defer_fields(id, due, progress, history))
-
-    async def mark_in_doubt(
-        self,
-        id: int,  # noqa: A002 - as above
-        look_at: float,
-        progress: Progress,
-        history: Sequence[HistoryEntry] = (),
-    ) -> None:
-        """Turn a sending contact into one in doubt; its look back is due at ``look_at``."""
-        await self._writer.change(doubt_fields(id, look_at, progress, history))
-
-    async def schedule_look_back(self, id: int, at: float) -> None:  # noqa: A002 - as above
-        """Set the time when the next look back for a contact in doubt is due."""
-        await self._writer.change(["look_again", id, at])
 
     async def due_in_doubt(self, limit: int, now: float) -> Sequence[InDoubtContact]:
         """Return up to ``limit`` contacts in doubt whose look back is due, the earliest first."""

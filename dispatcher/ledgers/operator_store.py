@@ -112,6 +112,10 @@ class SqliteOperatorStore:
         """Run the checks and yield each finding; see `check_integrity`."""
         return check_integrity(self._path, quick=quick)
 
+    def runs_beside(self) -> tuple[str, ...]:
+        """Return nothing: a run has the file for itself."""
+        return ()
+
     def socket(self) -> str:
         """Return the socket that the last run recorded in the lock file."""
         return read_lock_holder(self._path)[1]

@@ -27,6 +27,7 @@ from dispatcher.ports.questions import (
     CampaignNames,
     DoubtsElsewhere,
     HistoryOf,
+    LeasesNow,
     ParkedContact,
     ParkedContacts,
     Question,
@@ -111,5 +112,6 @@ _ANSWERS: Mapping[type[Question[Any]], Callable[[sqlite3.Connection, Any], Any]]
     DoubtsElsewhere: lambda connection, question: campaigns_in_doubt(
         connection, question.campaigns
     ),
+    LeasesNow: lambda _connection, _question: (),  # the lock of the file is all there is
 }
 """What answers each kind of question."""

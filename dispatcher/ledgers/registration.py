@@ -71,14 +71,12 @@ def register(
 
     """
     found, record = find_location(path), read_record(connection)
-    marked_id, marked = _read_mark(lock.mark)
+    problem = copy_problem(connection, lock, path)
     if record is None:
-        problem, ledger_id, opened = _problem_without(connection, marked_id), uuid.uuid4().hex, 0
+        ledger_id, opened = uuid.uuid4().hex, 0
     else:
         ledger_id = record.ledger_id
-        newer = marked if marked_id == ledger_id else 0
-        opened = max(record.opened, newer)
-        problem = _problem(record, found, newer)
+        opened = max(record.opened, _newer(lock, ledger_id))
     if problem is not None and not adopt:
         raise _copied(path, problem)
     opened += 1
@@ -86,6 +84,20 @@ def register(
     connection.execute(SQL["record_location"], values)
     record_state(lock, (ledger_id, opened))
     return problem
+
+
+def copy_problem(connection: sqlite3.Connection, lock: LedgerLock, path: Path) -> str | None:
+    """Return what shows that the ledger is a copy, in words; None if it is not."""
+    record = read_record(connection)
+    if record is None:
+        return _problem_without(connection, _read_mark(lock.mark)[0])
+    return _problem(record, find_location(path), _newer(lock, record.ledger_id))
+
+
+def _newer(lock: LedgerLock, ledger_id: str) -> int:
+    """Return the number of the latest state of this ledger that the lock file knows."""
+    marked_id, marked = _read_mark(lock.mark)
+    return marked if marked_id == ledger_id else 0
 
 
 def advance(connection: sqlite3.Connection) -> tuple[str, int]:

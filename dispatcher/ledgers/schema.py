@@ -23,6 +23,7 @@ MIGRATIONS = (
     "schema_7.sql",
     "schema_8.sql",
     "schema_9.sql",
+    "schema_10.sql",
 )
 """Scripts from each version to the next one; the first creates version 1."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self, TypeVar
@@ -12,7 +12,7 @@ from dispatcher.ledgers.lineage_log import SqliteLineageLog
 from dispatcher.ledgers.notice_log import SqliteNoticeLog
 from dispatcher.ledgers.operator_store import SqliteOperatorStore
 from dispatcher.ledgers.registration import STRICT, OpenOptions
-from dispatcher.ports import ENDLESS, Recovered
+from dispatcher.ports import ENDLESS, HeldLease, Lease, Recovered
 from dispatcher.ports.orders import Order, OrderAnswer
 from dispatcher.ports.questions import Page, PagedRows, Question
 
@@ -56,6 +56,14 @@ class SqliteStore:
         """
         first = await SqliteLedger.open(path, campaign, now=now, options=options)
         return cls(Path(path), campaign, first)
+
+    async def try_take(self, leases: Sequence[Lease]) -> Sequence[HeldLease]:  # noqa: ARG002 - the lock of the file is all
+        """Return nothing: the run has the whole file for itself."""
+        return ()
+
+    async def orders_changed(self) -> None:
+        """Wait for ever: no other process can write into the file."""
+        await asyncio.get_running_loop().create_future()
 
     async def campaign(self, name: str) -> SqliteLedger:
         """Return the ledger of a campaign. Add the campaign if the file does not have it."""

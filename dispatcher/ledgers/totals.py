@@ -5,7 +5,8 @@ import sqlite3
 import orjson
 
 from dispatcher.domain.doubts import Doubts
-from dispatcher.domain.status import Reason, Status
+from dispatcher.domain.status import Status
+from dispatcher.ledgers.counts import CampaignSums, backlog_from, totals_of
 from dispatcher.ledgers.due_count import DueCount
 from dispatcher.ledgers.statements import SQL, fetch_json
 from dispatcher.ports import Backlog, Stream, Totals
@@ -16,20 +17,9 @@ def campaign_totals(connection: sqlite3.Connection, campaign: int) -> Totals:
     rows, admitted, duplicates, filtered, rejected, settled = connection.execute(
         SQL["sums"], (campaign,)
     ).fetchone()
-    by_status: dict[tuple[Status, Reason | None], int] = {
-        (Status(status), Reason(reason)): count for status, reason, count in orjson.loads(settled)
-    }
-    for status, count in count_started(connection, campaign).items():
-        by_status[Status(status), None] = count
-    by_status[Status.READY, None] = admitted - sum(by_status.values())
-    return Totals(
-        rows=rows,
-        admitted=admitted,
-        duplicates=duplicates,
-        filtered=filtered,
-        rejected=orjson.loads(rejected),
-        by_status={key: count for key, count in by_status.items() if count},
-    )
+    started = count_started(connection, campaign)
+    counts = CampaignSums(rows, admitted, duplicates, filtered)
+    return totals_of(counts, orjson.loads(rejected), orjson.loads(settled), started)
 
 
 def backlog(connection: sqlite3.Connection, campaign: int, now: float) -> Backlog:
@@ -43,18 +33,14 @@ def backlog_of(
 ) -> Backlog:
     """Return what `backlog` returns, with totals of the same moment."""
     ready = sums.by_status.get((Status.READY, None), 0)
-    claimed = sums.by_status.get((Status.CLAIMED, None), 0)
-    sending = sums.by_status.get((Status.SENDING, None), 0)
-    due = due_count.count(connection, campaign, now, ready)
+    due = due_count.count(lambda: _count_due(connection, campaign, now), now, ready)
     (oldest,) = connection.execute(SQL["oldest_due"], (campaign, now)).fetchone()
     (later,) = connection.execute(SQL["next_due"], (campaign, now)).fetchone()
-    return Backlog(
-        due=due,
-        later=ready - due,
-        claimed_or_sending=claimed + sending,
-        oldest_due=oldest,
-        next_due=later,
-    )
+    return backlog_from(sums, due, oldest, later)
+
+
+def _count_due(connection: sqlite3.Connection, campaign: int, now: float) -> int:
+    return int(connection.execute(SQL["count_due"], (campaign, now)).fetchone()[0])
 
 
 def doubts(connection: sqlite3.Connection, campaign: int) -> Doubts | None:

@@ -7,6 +7,10 @@ from dispatcher.ports.credentials import Credentials as Credentials
 from dispatcher.ports.credentials import CredentialSource as CredentialSource
 from dispatcher.ports.credentials import CredentialsUnavailableError as CredentialsUnavailableError
 from dispatcher.ports.events import EventSink as EventSink
+from dispatcher.ports.leases import HeldLease as HeldLease
+from dispatcher.ports.leases import Lease as Lease
+from dispatcher.ports.leases import LeaseKind as LeaseKind
+from dispatcher.ports.leases import LeaseLostError as LeaseLostError
 from dispatcher.ports.ledger import RECEIPT_SECONDS as RECEIPT_SECONDS
 from dispatcher.ports.ledger import Ledger as Ledger
 from dispatcher.ports.ledger_values import NO_LIMITS as NO_LIMITS

@@ -77,6 +77,8 @@ class PostRefusal(StrEnum):
     BACKLOG = "backlog"
     PAUSED = "paused"
     CLOSED = "closed"
+    STANDBY = "standby"
+    """Another dispatcher leads."""
 
 
 class PostRefusedError(Exception):

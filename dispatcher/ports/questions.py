@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.status import Status
+from dispatcher.ports.leases import HeldLease
 from dispatcher.ports.ledger_values import Backlog, Totals
 from dispatcher.ports.orders import Selection
 from dispatcher.ports.source import Stream
@@ -91,6 +92,11 @@ class DoubtsElsewhere(Question[Mapping[str, int]]):
     """The numbers of unsettled sends in all campaigns except these, by campaign."""
 
     campaigns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeasesNow(Question[Sequence[HeldLease]]):
+    """The leases that daemons have, by kind and name; empty for a store that has no leases."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 A run has a `Store`. A command of an operator has an `OperatorStore`, beside a run or without one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Protocol, Self, TypeVar
 
 from dispatcher.ports.care import Care, IntegrityFinding, ReportProgress, ignore_progress
+from dispatcher.ports.leases import HeldLease, Lease
 from dispatcher.ports.ledger import Ledger
 from dispatcher.ports.ledger_values import LedgerError
 from dispatcher.ports.notices import NoticeLog
@@ -87,6 +88,26 @@ class Store(Protocol):
     @property
     def away_since(self) -> float | None:
         """Since when the store does not answer (seconds since the epoch); None: it answers."""
+        ...
+
+    async def try_take(self, leases: Sequence[Lease]) -> Sequence[HeldLease]:
+        """Take all of the leases or none; return those that other daemons have.
+
+        Empty: the run has them now, until the store is closed or another daemon takes them. It
+        never waits for another daemon: call it again. A store that a run has for itself has no
+        leases, and returns nothing. Call `campaign` only after it.
+
+        Raises:
+            LeaseLostError: another daemon has taken what the run had.
+
+        """
+        ...
+
+    async def orders_changed(self) -> None:
+        """Return when an order was carried out that another process wrote into the store.
+
+        Several of them count as one. It never returns if no other process can do that.
+        """
         ...
 
     async def campaign(self, name: str) -> Ledger:
@@ -193,6 +214,13 @@ class OperatorStore(Protocol):
         """Check the store, also beside a run, and yield each finding, also of what is sound.
 
         ``quick`` leaves out what takes long.
+        """
+        ...
+
+    def runs_beside(self) -> Sequence[str]:
+        """Return the names of the runs that work on the store now, and look for orders in it.
+
+        Empty for a store that a run has for itself: then only the run carries orders out.
         """
         ...
 

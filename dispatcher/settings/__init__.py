@@ -8,6 +8,8 @@ override earlier ones. Secrets are not settings: ``[credentials]`` says where th
 from dispatcher.settings.clients import per_client_settings, requests_per_minute, secret_variables
 from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.errors import SettingsError, SettingsProblem
+from dispatcher.settings.ledger import LedgerPlace
+from dispatcher.settings.ledger_checks import ledger_flag
 from dispatcher.settings.likely_mistakes import warnings
 from dispatcher.settings.listing import describe
 from dispatcher.settings.loader import Purpose, load
@@ -24,6 +26,7 @@ __all__ = [
     "CampaignSettings",
     "CredentialsSettings",
     "HttpSourceSettings",
+    "LedgerPlace",
     "PlatformSettings",
     "Purpose",
     "RulesSettings",
@@ -32,6 +35,7 @@ __all__ = [
     "SettingsProblem",
     "SourceSettings",
     "describe",
+    "ledger_flag",
     "load",
     "per_client_settings",
     "requests_per_minute",

@@ -60,7 +60,7 @@ _EXAMPLES = {
 _COLUMNS_HINT = (
     'columns has your file\'s names of the known columns: conversation_id = "CONVERSATIONID"'
 )
-_NOT_SHOWN = ("platform.base_url", "platform.login_url", "platform.proxy")
+_NOT_SHOWN = ("ledger.url", "platform.base_url", "platform.login_url", "platform.proxy")
 
 
 def problems(error: ValidationError, layers: Layers) -> list[SettingsProblem]:

@@ -8,6 +8,7 @@ from dispatcher.ledgers.file_system import network_file_system
 from dispatcher.settings.campaigns import STDIN
 from dispatcher.settings.credentials import is_installed
 from dispatcher.settings.cross_checks import Check, Finding
+from dispatcher.settings.ledger import LedgerSettings
 from dispatcher.settings.model import Settings
 
 TRACE_LIBRARIES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
@@ -63,8 +64,12 @@ def _trace_library(s: Settings) -> Finding | None:
     return "needs the library OpenTelemetry", "pip install 'dispatcher[otel]', or set it to 0"
 
 
+def _ledger(ledger: LedgerSettings) -> Finding | None:
+    return None if ledger.url else _writable(ledger.path)
+
+
 def _network(s: Settings) -> Finding | None:
-    if s.ledger.allow_network_filesystem or not s.ledger.path.parent.is_dir():
+    if s.ledger.url or s.ledger.allow_network_filesystem or not s.ledger.path.parent.is_dir():
         return None
     name = network_file_system(s.ledger.path)
     if name is None:
@@ -93,7 +98,7 @@ FILES = (
 """Files and libraries that a run needs."""
 
 LEDGER = (
-    Check(("ledger.path",), lambda s: _writable(s.ledger.path)),
-    Check(("ledger.path", "ledger.allow_network_filesystem"), _network),
+    Check(("ledger.path", "ledger.url"), lambda s: _ledger(s.ledger)),
+    Check(("ledger.path", "ledger.url", "ledger.allow_network_filesystem"), _network),
 )
 """What opening the ledger would report, checked before."""

@@ -126,6 +126,8 @@ def hint_for_unknown(path: KeyPath) -> str:
     """Return a hint with the key that an unknown one probably means."""
     name = path[-1]
     if name in SECRETS or any(word in name for word in ("secret", "password", "token")):
+        if path[:1] == ("ledger",):
+            return "set ledger.password_file or ledger.password_variable"
         near = get_close_matches(name, _NAMED_LIKE_SECRETS, n=1, cutoff=0.9)
         return did_you_mean(f"credentials.{near[0]}") if near else secret_hint(name)
     if (list_key := item_list(path)) is not None:

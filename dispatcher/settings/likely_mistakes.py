@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from dispatcher.domain.loopback import is_loopback
 from dispatcher.platforms.genesys.regions import REGIONS, api_url, login_url
+from dispatcher.settings.ledger import has_encryption, hosts_of
 from dispatcher.settings.model import Settings
 from dispatcher.settings.sms_text import alphabet_warning
 from dispatcher.telemetry.tag_values import same_tags
@@ -40,7 +41,17 @@ def warnings(settings: Settings) -> list[str]:
         )
     if settings.retry.engaged_max_minutes * 60 < settings.retry.engaged_seconds:
         found.append("retry.engaged_max_minutes is shorter than engaged_seconds: no second check")
-    return [*found, *_platform_warnings(settings)]
+    return [*found, *_ledger_warnings(settings), *_platform_warnings(settings)]
+
+
+def _ledger_warnings(s: Settings) -> Iterator[str]:
+    url = s.ledger.url
+    far = [host for host in hosts_of(url) if not (host.startswith("/") or is_loopback(host))]
+    if far and not has_encryption(url):
+        yield (
+            f"ledger.url: connections to {', '.join(far)} may be in plain text; add "
+            "sslmode=verify-full to the URL"
+        )
 
 
 def _same_tags(what: str, names: list[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from dispatcher.settings import (
     clients,
     credentials,
     error_messages,
+    ledger_checks,
     sink_checks,
     value_sources,
 )
@@ -38,6 +39,7 @@ from dispatcher.settings.key_paths import (
     item_list,
 )
 from dispatcher.settings.layers import Layers
+from dispatcher.settings.ledger_checks import DATABASE, DATABASE_FILES
 from dispatcher.settings.listing import items
 from dispatcher.settings.model import SECRET_VARIABLES, SECRETS, Settings
 from dispatcher.settings.platform_checks import PLATFORM
@@ -50,8 +52,8 @@ from dispatcher.settings.source_kinds import WITH_PATH
 Purpose = Literal["run", "check", "preview", "status", "verify"]
 """What the settings are for; it decides which checks are made."""
 
-_TOGETHER = RETRY + SOURCE + COLUMNS + POSTS + KAFKA + SNOWFLAKE
-_FILES = FILES + POST_FILES + KAFKA_FILES + SNOWFLAKE_FILES
+_TOGETHER = RETRY + SOURCE + COLUMNS + POSTS + KAFKA + SNOWFLAKE + DATABASE
+_FILES = FILES + POST_FILES + KAFKA_FILES + SNOWFLAKE_FILES + DATABASE_FILES
 _RULES: dict[Purpose, tuple[Check, ...]] = {
     "run": _TOGETHER + PLATFORM + _FILES,
     "check": _TOGETHER + PLATFORM + _FILES + LEDGER,
@@ -91,6 +93,7 @@ def load(
             raise SettingsError(layers.problems)
     value_sources.read_environment(layers, env)
     value_sources.read_sets(layers, sets)
+    ledger_checks.choose_ledger(layers, flags or {})
     value_sources.read_flags(layers, flags or {})
     selected = campaigns.pop_selection(layers)
     problems = [*layers.problems, *_pop_secrets(layers), *campaigns.problems(layers, selected)]
@@ -103,13 +106,14 @@ def load(
     views = campaigns.views(settings, layers, selected)
     findings = apply(_RULES[purpose], settings, invalid_keys, views)
     problems += [_problem(layers, *finding) for finding in findings]
+    problems += [_problem(layers, *finding) for finding in ledger_checks.find(layers)]
     of_sinks = sink_checks.find(settings, opened=purpose in _WITH_SINKS)
     problems += [_problem(layers, *finding) for finding in of_sinks]
     if purpose not in ("preview", "status"):
         for section in clients.credentials_sections(settings, layers):
             problems += _credentials(*section, layers, env, invalid_keys)
     if purpose in ("run", "check"):
-        problems += _source_variables(views, env)
+        problems += _missing_variables(settings, views, env)
     if problems:
         raise SettingsError(sorted(_without_consequences(problems), key=_order), settings)
     settings = campaigns.select(settings, layers, selected)
@@ -175,14 +179,15 @@ def _credentials(
             yield _problem(layers, (*path, key), problem, hint)
 
 
-def _source_variables(
-    views: Sequence[tuple[str, Settings]], env: Mapping[str, str]
+def _missing_variables(
+    settings: Settings, views: Sequence[tuple[str, Settings]], env: Mapping[str, str]
 ) -> Iterator[SettingsProblem]:
-    """Report variables with secrets of sources that are not set."""
-    for _, view in views:
-        for name in missing_variables(view, env):
-            hint = f"export {name}=... before the command"
-            yield value_sources.ENVIRONMENT.problem(name, "is not set", hint)
+    """Report variables with secrets of sources and of the ledger that are not set."""
+    of_ledger = settings.ledger.password_variable
+    names = [of_ledger] if of_ledger and not env.get(of_ledger) else []
+    for name in [*names, *(n for _, view in views for n in missing_variables(view, env))]:
+        hint = f"export {name}=... before the command"
+        yield value_sources.ENVIRONMENT.problem(name, "is not set", hint)
 
 
 def _without_consequences(problems: Sequence[SettingsProblem]) -> list[SettingsProblem]:

@@ -1,7 +1,6 @@
 """Every setting with its default and its bounds."""
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, SecretStr
@@ -30,6 +29,7 @@ from dispatcher.settings.field_types import (
     Texts,
     Timezone,
 )
+from dispatcher.settings.ledger import LedgerPlace, LedgerSettings
 from dispatcher.settings.sinks import AnySink
 from dispatcher.settings.source_kinds import (
     HttpSourceSettings,
@@ -155,13 +155,6 @@ class ClientSettings(SettingsSection):
     credentials: CredentialsSettings = CredentialsSettings()
 
 
-class LedgerSettings(SettingsSection):
-    """Where the durable record of every contact's progress is kept."""
-
-    path: Path = Field(default=Path("ledger.db"), strict=False)
-    allow_network_filesystem: bool = False
-
-
 class ControlSettings(SettingsSection):
     """Where the running dispatcher receives commands; "off" is nowhere."""
 
@@ -265,6 +258,11 @@ class Settings(SettingsSection):
     def environment(self) -> Mapping[str, SecretStr]:
         """The variables that credential sources may read."""
         return self._environment
+
+    @property
+    def ledger_place(self) -> LedgerPlace:
+        """Where the ledger is."""
+        return LedgerPlace(self.ledger, self._environment)
 
     def only(self, campaign: CampaignSettings) -> "Settings":
         """Return the settings of one campaign."""

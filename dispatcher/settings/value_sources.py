@@ -25,6 +25,7 @@ FLAGS = {
     "campaign": "--campaign",
     "source.path": "--source",
     "ledger.path": "--ledger",
+    "ledger.url": "--ledger",
     "platform.base_url": "--platform-url",
     "engine.wait_limit_seconds": "--wait-limit",
     "telemetry.log_format": "--log-format",

@@ -128,6 +128,9 @@ class ObjectTarget:
 
 def _padded(cursor: str) -> str:
     """Return a cursor as a part of a name that sorts as the cursors do."""
+    if " " not in cursor and "-" in cursor:  # of a database: era, transaction, id
+        era, *numbers = cursor.split("-")
+        return "-".join([era, *(number.zfill(_DIGITS) for number in numbers)])
     number = cursor.split(".", maxsplit=1)[0] or "0"
     rest = _SAFE.sub("-", cursor[len(cursor.split(".", maxsplit=1)[0]) :])
     return number.zfill(_DIGITS) + rest

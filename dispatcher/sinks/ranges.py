@@ -96,5 +96,13 @@ class RangeSender:
 
 
 def _order(cursor: str) -> tuple[float, ...]:
-    """Return the numbers of a cursor, which are in the order of the rows."""
-    return tuple(map(float, cursor.split()))
+    """Return the numbers of a cursor, which are in the order of the rows.
+
+    A cursor is an id, or the time of a verdict and an id; or in a database era, transaction and id.
+    Rows that were copied into a database have ids, and come before all others.
+    """
+    numbers = cursor.split()
+    if len(numbers) > 1:
+        return tuple(map(float, numbers))
+    _, x, id_ = cursor.split("-") if "-" in cursor else ("", 0, cursor)
+    return int(x), int(id_ or 0)

@@ -9,10 +9,13 @@ from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Relation, Status, Step
+from dispatcher.ledgers.operator_store import SqliteOperatorStore
 from dispatcher.ports import (
     Batch,
     CommandError,
     Intent,
+    Lease,
+    LeaseKind,
     LedgerError,
     LedgerLockedError,
     Recovered,
@@ -36,6 +39,7 @@ from dispatcher.ports.questions import (
     ContactRows,
     DoubtsElsewhere,
     HistoryOf,
+    LeasesNow,
     LineageRows,
     ParkedContacts,
     RejectedRows,
@@ -349,13 +353,14 @@ async def test_an_operator_without_a_run(open_store, operator):
 
 
 async def test_old_contacts_are_pruned_and_a_person_is_erased(open_store, operator):
-    """Not while a run has the store for itself. No key becomes new again."""
+    """Not while a run has the store for itself, as that of a file. No key becomes new again."""
     store = await open_store("a")
     ledger = await store.campaign("a")
     for claim in await admitted(ledger, 1, 2, 3):
         await deliver(ledger, claim)
-    with pytest.raises(LedgerLockedError):
-        operator.tend(PruneOrder(NOW + 2))
+    if isinstance(operator, SqliteOperatorStore):
+        with pytest.raises(LedgerLockedError):
+            operator.tend(PruneOrder(NOW + 2))
     await store.close()
     assert operator.tend(PruneOrder(NOW + 2, dry=True))[0] == Pruned(2, 2, 0)
     assert operator.tend(PruneOrder(NOW + 2))[0] == Pruned(2, 2, 0)
@@ -367,9 +372,39 @@ async def test_old_contacts_are_pruned_and_a_person_is_erased(open_store, operat
     assert (await ledger.admit(Batch(contacts(1, 2, 3)), NOW, 0)).duplicates == 3
 
 
-def test_a_store_that_is_not_there(operator):
+def test_a_store_that_is_not_there(operator_of_nothing):
     """Nothing is made for a name that was mistyped."""
-    with pytest.raises(LedgerError, match="there is no such file"):
-        operator.look(CampaignNames())
-    with pytest.raises(LedgerError, match="there is no such file"):
-        operator.order(PauseOrder(None))
+    with pytest.raises(LedgerError, match=r"there is no (such file|ledger)"):
+        operator_of_nothing.look(CampaignNames())
+    with pytest.raises(LedgerError, match=r"there is no (such file|ledger)"):
+        operator_of_nothing.order(PauseOrder(None))
+
+
+async def test_a_run_gets_its_leases_and_is_named_as_who_has_them(open_store, operator):
+    """A store that a run has for itself has none to give; nobody else has any after its end."""
+    store = await open_store("a")
+    lease = Lease(LeaseKind.CAMPAIGN, "a")
+    assert [*await store.try_take([lease]), *await store.try_take([lease])] == []
+    assert store.tenure.left() > 0
+    found = await store.look(LeasesNow())
+    assert [one.lease for one in found] == [one.lease for one in operator.look(LeasesNow())]
+    assert {one.lease for one in found} <= {lease}
+    assert all(one.left > 0 and one.daemon and one.host for one in found)
+    await store.close()
+    assert list(operator.look(LeasesNow())) == []
+
+
+async def test_an_order_of_another_process_is_noticed(open_store, operator):
+    """Of a file no other process can give one, while a run has it; then nothing is noticed."""
+    store = await open_store("a")
+    noticed = asyncio.ensure_future(store.orders_changed())
+    order = PauseOrder("a")
+    if isinstance(operator, SqliteOperatorStore):
+        with pytest.raises(LedgerLockedError):
+            operator.order(order)
+        assert not (await asyncio.wait([noticed], timeout=0.05))[0]
+    else:
+        operator.order(order)
+        await asyncio.wait_for(asyncio.shield(noticed), 10)
+        assert await (await store.campaign("a")).paused() is not None
+    noticed.cancel()

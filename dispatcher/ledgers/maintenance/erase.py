@@ -2,8 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,14 @@ from dispatcher.ledgers.campaigns import find_campaigns
 from dispatcher.ledgers.codec import key_hash, person_as_spelled
 from dispatcher.ledgers.exclusive import exclusive_connection, transaction
 from dispatcher.ledgers.maintenance.batches import spans
+from dispatcher.ledgers.maintenance.identity import (
+    Facts,
+    Identity,
+    identify,
+    words_pattern,
+)
 from dispatcher.ledgers.spellings import spellings
 from dispatcher.ledgers.statements import MAINTENANCE, json_list
-from dispatcher.ports import LedgerError
 from dispatcher.ports.care import (
     ErasureReport,
     ErasureTarget,
@@ -23,7 +27,7 @@ from dispatcher.ports.care import (
     ignore_progress,
 )
 
-_REFUSALS = {
+REFUSALS = {
     Status.SENDING: (
         "a message to it is being sent; run the campaign until its outcome is known, then "
         "forget the rest"
@@ -33,17 +37,7 @@ _REFUSALS = {
         "known, then forget the rest"
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Identity:
-    """Everything by which the ledger identifies the person."""
-
-    ids: frozenset[int] = frozenset()
-    keys: frozenset[str] = frozenset()
-    conversations: frozenset[str] = frozenset()
-    externals: frozenset[str] = frozenset()
-    person_hashes: frozenset[str] = frozenset()
+"""Why contacts of these statuses are not erased."""
 
 
 def erase_person(
@@ -60,7 +54,7 @@ def erase_person(
     """
     with exclusive_connection(path) as connection:
         find_campaigns(connection, target.campaign, path)
-        identity = _identify(connection, target, report)
+        identity = identify(_FileRecords(connection, target.campaign, report), target)
         erased, refused = 0, []
         for id_ in sorted(identity.ids):
             with transaction(connection):
@@ -77,103 +71,54 @@ def erase_person(
     return ErasureReport(erased, rejected, tuple(refused), known_before)
 
 
-def _identify(
-    connection: sqlite3.Connection, target: ErasureTarget, report: ReportProgress
-) -> _Identity:
-    """Repeat the search by shared conversations and external ids until it adds nothing."""
-    if target.is_external:
-        names = frozenset(spellings(target.name))
-        identity = _Identity(
-            externals=names, person_hashes=frozenset(map(person_as_spelled, names))
-        )
-    else:
-        identity = _identify_by_name(connection, target, report)
-    while True:
+class _FileRecords:
+    """The contacts of a ledger's file, found span by span."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, campaign: str | None, report: ReportProgress
+    ) -> None:
+        self._connection, self._campaign, self._report = connection, campaign, report
+
+    def named(self, names: Sequence[str]) -> set[int]:
+        """Return the contacts of the campaign with one of these keys or conversations."""
+        ids: set[int] = set()
+        for name in names:
+            values = {"campaign": self._campaign, "name": name}
+            ids |= self._search("seeds", "contact_ends", values)
+        return ids
+
+    def of(self, identity: Identity) -> set[int]:
+        """Return the contacts of all campaigns that share something with an identity."""
         lists = {
             "conversations": json_list(identity.conversations),
             "externals": json_list(identity.externals),
             "person_hashes": json_list(identity.person_hashes),
         }
-        ids = _search(connection, "contacts_of", "contact_ends", lists, report)
-        ids |= _search(connection, "lineage_contacts_of", "lineage_ends", lists, report)
-        ids |= _select_ids(connection, "reached_of", (lists["person_hashes"],))
-        extended = _extend(connection, identity, ids)
-        if extended == identity:
-            return identity
-        identity = extended
+        ids = self._search("contacts_of", "contact_ends", lists)
+        ids |= self._search("lineage_contacts_of", "lineage_ends", lists)
+        return ids | self._select_ids("reached_of", (lists["person_hashes"],))
 
+    def facts(self, ids: Iterable[int]) -> Iterable[Facts]:
+        """Return what is known of contacts that were not erased."""
+        return self._connection.execute(MAINTENANCE["facts"], (json_list(ids),))
 
-def _identify_by_name(
-    connection: sqlite3.Connection, target: ErasureTarget, report: ReportProgress
-) -> _Identity:
-    ids: set[int] = set()
-    for name in spellings(target.name):
-        values = {"campaign": target.campaign, "name": name}
-        ids |= _search(connection, "seeds", "contact_ends", values, report)
-    known = _person_hashes(connection, ids)
-    if any(not known[0] & hashes for hashes in known):
-        raise LedgerError(
-            f"{target.name!r} names more than one person; say which one with --campaign, or name "
-            "the person with --external-contact"
-        )
-    if not ids:  # not a contact's own conversation: perhaps one that a message opened
-        return _Identity(conversations=frozenset(spellings(target.name)))
-    return _extend(connection, _Identity(), ids)
+    def _search(self, statement: str, ends: str, values: Mapping[str, Any]) -> set[int]:
+        """Run a statement that selects ids over all rows of a table."""
+        first, last, *_ = self._connection.execute(MAINTENANCE[ends]).fetchone()
+        ids: set[int] = set()
+        for after, until in spans(first, last):
+            ids |= self._select_ids(statement, {**values, "after": after, "until": until})
+            self._report(until - first + 1, last - first + 1)
+        return ids
 
-
-def _search(
-    connection: sqlite3.Connection,
-    statement: str,
-    ends: str,
-    values: Mapping[str, Any],
-    report: ReportProgress,
-) -> set[int]:
-    """Run a statement that selects ids over all rows of a table, span by span."""
-    first, last, *_ = connection.execute(MAINTENANCE[ends]).fetchone()
-    ids: set[int] = set()
-    for after, until in spans(first, last):
-        ids |= _select_ids(connection, statement, {**values, "after": after, "until": until})
-        report(until - first + 1, last - first + 1)
-    return ids
-
-
-def _select_ids(connection: sqlite3.Connection, name: str, values: Any) -> set[int]:
-    return {id_ for (id_,) in connection.execute(MAINTENANCE[name], values)}
-
-
-def _extend(connection: sqlite3.Connection, identity: _Identity, ids: set[int]) -> _Identity:
-    """Add the identifiers of the contacts with ``ids``; erased contacts add nothing."""
-    found, keys, conversations, externals = set(), set(), set(), set()
-    hashes = set(identity.person_hashes)
-    for row in connection.execute(MAINTENANCE["facts"], (json_list(ids),)):
-        id_, key, conversation, external, intended, learnt, hashed, new, linked = row
-        found.add(id_)
-        keys.add(key)
-        conversations |= {name for name in (conversation, new) if name}
-        externals |= {name for name in (external, intended, learnt, linked) if name}
-        hashes |= {hashed} if hashed else set()
-    externals |= identity.externals
-    return _Identity(
-        ids=identity.ids | found,
-        keys=identity.keys | keys,
-        conversations=identity.conversations | conversations,
-        externals=frozenset(externals),
-        person_hashes=frozenset(
-            hashes | {person_as_spelled(form) for name in externals for form in spellings(name)}
-        ),
-    )
-
-
-def _person_hashes(connection: sqlite3.Connection, ids: set[int]) -> list[frozenset[str]]:
-    """Return the hashes of each contact's person, without the contacts that have none."""
-    by_contact = [_extend(connection, _Identity(), {id_}).person_hashes for id_ in sorted(ids)]
-    return [hashes for hashes in by_contact if hashes]
+    def _select_ids(self, name: str, values: Any) -> set[int]:
+        return {id_ for (id_,) in self._connection.execute(MAINTENANCE[name], values)}
 
 
 def _erase(connection: sqlite3.Connection, id_: int, now: float) -> int | NotErased:
     status, campaign = connection.execute(MAINTENANCE["status_and_campaign"], (id_,)).fetchone()
-    if status in _REFUSALS:
-        return NotErased(campaign, id_, _REFUSALS[status])
+    if status in REFUSALS:
+        return NotErased(campaign, id_, REFUSALS[status])
     ids = json_list({id_})
     connection.execute(MAINTENANCE["keep_reached"], (ids,))
     connection.execute(MAINTENANCE["keep_keys"], (ids,))
@@ -184,8 +129,7 @@ def _erase(connection: sqlite3.Connection, id_: int, now: float) -> int | NotEra
 
 def _erase_rejected_rows(connection: sqlite3.Connection, names: Iterable[str]) -> int:
     """Erase the rejected rows that contain one of ``names`` as a whole word."""
-    alternatives = b"|".join(re.escape(name.encode()) for name in sorted(names))
-    pattern = re.compile(rb"(?<![\w-])(?:" + alternatives + rb")(?![\w-])")
+    pattern = re.compile(words_pattern(names))
     first, last = connection.execute(MAINTENANCE["rejected_ends"]).fetchone()
     erased = 0
     for span in spans(first, last):

@@ -1,7 +1,7 @@
 """Integrity checks of a ledger: as a database, and by the rules of the dispatcher."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dispatcher.domain.status import FINAL, Reason, Relation, Status
@@ -10,22 +10,22 @@ from dispatcher.ledgers.statements import CHECKS, json_list
 from dispatcher.ports.care import IntegrityFinding
 
 _RESTORE = "keep a copy of the file, and restore the last backup"
-_REPORT = "stop the run, keep a copy of the file, and report it with the output of this command"
+REPORT = "stop the run, keep a copy of the file, and report it with the output of this command"
 _HARMLESS = "no message depends on it; report it with the output of this command"
 _TWICE = "look up both contacts' conversations on the platform before the campaign is run again"
 
-_CHECKS = {
-    "status_unknown": ("every status is known", "contacts with an unknown status", _REPORT),
-    "reason_unknown": ("every reason is known", "contacts with an unknown reason", _REPORT),
+RULES = {
+    "status_unknown": ("every status is known", "contacts with an unknown status", REPORT),
+    "reason_unknown": ("every reason is known", "contacts with an unknown reason", REPORT),
     "final_without_reason": (
         "every final contact has a reason and a time, and no other one has",
         "final contacts without reason or time, or others with one",
-        _REPORT,
+        REPORT,
     ),
     "ready_without_due": (
         "every ready contact has a due time, and no other one has",
         "ready contacts without a due time, or others with one",
-        _REPORT,
+        REPORT,
     ),
     "final_with_due": (
         "final contacts have no due time",
@@ -35,33 +35,33 @@ _CHECKS = {
     "doubt_without_look_at": (
         "every contact in doubt has a time for its look-back request",
         "contacts in doubt without a time for their look-back request",
-        _REPORT,
+        REPORT,
     ),
-    "sending_without_intent": ("every send has its intent", "sends without intents", _REPORT),
+    "sending_without_intent": ("every send has its intent", "sends without intents", REPORT),
     "text_kept": (
         "messages and addresses of final contacts are removed",
         "final contacts that still hold a message or an address",
-        _REPORT,
+        REPORT,
     ),
     "text_missing": (
         "every contact to be sent has its message",
         "contacts to be sent without a message",
-        _REPORT,
+        REPORT,
     ),
     "json_unreadable": (
         "progress, attributes and stories can be read",
         "contacts whose progress, attributes or story cannot be read",
-        _REPORT,
+        REPORT,
     ),
     "lineage_missing": (
         "every delivered contact has its lineage row",
         "delivered contacts without a lineage row",
-        _REPORT,
+        REPORT,
     ),
     "lineage_alone": (
         "every lineage row has its delivered contact",
         "lineage rows without a delivered contact, or of an unknown kind",
-        _REPORT,
+        REPORT,
     ),
     "message_twice": (
         "every message belongs to one contact",
@@ -71,7 +71,7 @@ _CHECKS = {
     "person_not_reached": (
         "every person who got a message is marked as reached",
         "delivered contacts whose person is not marked as reached",
-        _REPORT,
+        REPORT,
     ),
     "key_twice": (
         "every key is unique in its campaign",
@@ -86,7 +86,7 @@ _CHECKS = {
     "admitted_differs": (
         "numbers of admitted contacts are correct",
         "campaigns whose admitted number differs from their contacts",
-        _REPORT,
+        REPORT,
     ),
     "rows_differ": (
         "rows add up in every campaign",
@@ -101,12 +101,13 @@ _CHECKS = {
 }
 """By check: what holds in an intact ledger, what was counted otherwise, and what to do then."""
 
-_PARAMETERS = {
-    "statuses": json_list(Status),
-    "reasons": json_list(Reason),
-    "final": json_list(FINAL),
-    "relations": json_list(Relation),
+KNOWN_VALUES: Mapping[str, Sequence[str]] = {
+    "statuses": [*map(str, Status)],
+    "reasons": [*map(str, Reason)],
+    "final": [*map(str, FINAL)],
+    "relations": [*map(str, Relation)],
 }
+"""What the columns of a sound ledger have."""
 
 
 def check_integrity(path: Path, *, quick: bool = False) -> Iterator[IntegrityFinding]:
@@ -119,12 +120,13 @@ def check_integrity(path: Path, *, quick: bool = False) -> Iterator[IntegrityFin
         LedgerError: there is no ledger, or it cannot be read.
 
     """
+    parameters = {name: json_list(values) for name, values in KNOWN_VALUES.items()}
     with read_connection(path) as connection:
         damage = _damage(connection, quick=quick)
         yield damage
         if not damage.count:
-            for name, (sound, meaning, advice) in _CHECKS.items():
-                (count,) = connection.execute(CHECKS[name], _PARAMETERS).fetchone()
+            for name, (sound, meaning, advice) in RULES.items():
+                (count,) = connection.execute(CHECKS[name], parameters).fetchone()
                 yield IntegrityFinding(name, sound, meaning, count, advice)
 
 

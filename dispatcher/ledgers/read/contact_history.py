@@ -44,20 +44,26 @@ def describe_contact(connection: sqlite3.Connection, question: HistoryOf) -> lis
     names = [column[0] for column in rows.description]
     contacts = [dict(zip(names, row, strict=True)) for row in rows]
     wanted = [fact for fact in contacts if not question.parked_only or fact["status"] == "parked"]
-    if not wanted:
-        raise CommandError(_missing(question))
-    for contact in wanted:
+    return with_stories(wanted, question)
+
+
+def with_stories(contacts: list[dict[str, Any]], question: HistoryOf) -> list[dict[str, Any]]:
+    """Return the contacts with their stories as named values, in place of the stored text.
+
+    Raises:
+        CommandError: there is no contact.
+
+    """
+    if not contacts:
+        where = "the ledger" if question.campaign is None else f"campaign {question.campaign!r}"
+        kind = "parked contact" if question.parked_only else "contact"
+        raise CommandError(
+            f"no {kind} in {where} has the key, the conversation id or the external contact id "
+            f"{question.name!r}"
+        )
+    for contact in contacts:
         contact["story"] = [_entry(*entry) for entry in orjson.loads(f"[{contact['story']}]")]
-    return wanted
-
-
-def _missing(question: HistoryOf) -> str:
-    where = "the ledger" if question.campaign is None else f"campaign {question.campaign!r}"
-    kind = "parked contact" if question.parked_only else "contact"
-    return (
-        f"no {kind} in {where} has the key, the conversation id or the external contact id "
-        f"{question.name!r}"
-    )
+    return contacts
 
 
 def _ids(connection: sqlite3.Connection, statement: str, campaigns: str, name: str) -> list[int]:

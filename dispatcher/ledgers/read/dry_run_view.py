@@ -3,23 +3,21 @@
 import sqlite3
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from dispatcher.domain.contact import Contact
 from dispatcher.ledgers import totals
 from dispatcher.ledgers.campaigns import campaign_ids
-from dispatcher.ledgers.codec import claim_of, person_hash
+from dispatcher.ledgers.codec import claim_of
 from dispatcher.ledgers.errors import translated_errors
-from dispatcher.ledgers.exclusive import transaction
+from dispatcher.ledgers.passed_names import PassedNames
 from dispatcher.ledgers.read.reader import open_for_reading
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list
 from dispatcher.ledgers.write.admission import reached_people, unknown_keys
 from dispatcher.ports import Claim, Stream
 
 _PAGE = 500
-_CACHE = "PRAGMA cache_size = -16000"  # KiB: memory must not grow with the source
 
 
 class _StoredCampaign(NamedTuple):
@@ -43,7 +41,7 @@ class DryRunView:
     def __init__(self, path: str | Path, campaign: str) -> None:
         self._path = Path(path)
         self._ledger = open_for_reading(self._path) if self._path.exists() else None
-        self._scratch = sqlite3.connect("", isolation_level=None)
+        self._passed = PassedNames()
         self._stored: _StoredCampaign | None = None
         try:
             with translated_errors(self._path):
@@ -56,10 +54,6 @@ class DryRunView:
         if self._ledger is not None:
             id_ = campaign_ids(self._ledger).get(campaign)
             self._stored = None if id_ is None else _StoredCampaign(self._ledger, id_)
-        for setting in ("PRAGMA journal_mode = OFF", _CACHE):
-            self._scratch.execute(setting).fetchone()
-        for table in ("seen", "person"):
-            self._scratch.execute(f"CREATE TABLE {table} (key TEXT PRIMARY KEY) WITHOUT ROWID")
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +63,7 @@ class DryRunView:
 
     def close(self) -> None:
         """Close the ledger, and remove the temporary file."""
-        self._scratch.close()
+        self._passed.close()
         if self._ledger is not None:
             self._ledger.close()
 
@@ -102,20 +96,17 @@ class DryRunView:
         with translated_errors(self._path):
             if self._stored is not None:
                 contacts = unknown_keys(*self._stored, contacts)
-            with transaction(self._scratch, "BEGIN"):
-                add = partial(self._scratch.execute, SQL["add_seen_key"])
-                return [contact for contact in contacts if add((contact.key,)).rowcount]
+            return self._passed.new_contacts(contacts)
 
     def mark_reached(self, external_contact_id: str) -> bool:
         """Mark the person as reached.
 
         Return whether the person got a message in the campaign, or was passed before.
         """
-        hashed = person_hash(external_contact_id)
         with translated_errors(self._path):
             if self._stored is not None and reached_people(*self._stored, [external_contact_id]):
                 return True
-            return not self._scratch.execute(SQL["add_person"], (hashed,)).rowcount
+            return not self._passed.is_new_person(external_contact_id)
 
     def waiting(self) -> Iterator[Claim]:
         """Yield the contacts that a run would claim, without their messages.

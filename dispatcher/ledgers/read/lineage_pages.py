@@ -35,16 +35,26 @@ def lineage_lag(path: Path, cursor: str) -> int:
     """
     with read_connection(path) as connection:
         oldest, newest = connection.execute(MAINTENANCE["lineage_ends"]).fetchone()
-    return max(0, int(newest) - max(int(cursor or 0), int(oldest) - 1))
+        last = _last_id(connection, cursor)
+    return max(0, int(newest) - max(last, int(oldest) - 1))
 
 
 def _page(
     connection: sqlite3.Connection, part: Part, cursor: str, limit: int
 ) -> Sequence[sqlite3.Row]:
     if part == "rows":
-        return connection.execute(SQL["lineage_page"], (int(cursor or 0), None, limit)).fetchall()
+        values = (_last_id(connection, cursor), None, limit)
+        return connection.execute(SQL["lineage_page"], values).fetchall()
     at, id_ = cursor.split() if cursor else ("0", "0")
     return connection.execute(SQL["verdict_page"], (float(at), int(id_), limit)).fetchall()
+
+
+def _last_id(connection: sqlite3.Connection, cursor: str) -> int:
+    """Return the id that a cursor of new rows means: also one that another ledger has written."""
+    if not cursor or cursor.isdecimal():
+        return int(cursor or 0)
+    (at,) = connection.execute(SQL["moved_cursor"], (cursor,)).fetchone()
+    return int(at)
 
 
 def _cursor(part: Part, row: LineageRow) -> str:

@@ -77,11 +77,13 @@ def lineage_row(values: dict[str, Any]) -> LineageRow:
     return LineageRow(**values)
 
 
-def _rejected_row(values: dict[str, Any]) -> StoredRejectedRow:
+def rejected_row(values: dict[str, Any]) -> StoredRejectedRow:
+    """Return a rejected row from its columns."""
     return StoredRejectedRow(**values)
 
 
-def _contact_row(values: dict[str, Any]) -> ContactRow:
+def contact_row(values: dict[str, Any]) -> ContactRow:
+    """Return a contact from its columns."""
     values["status"] = Status(values["status"])
     values["reason"] = Reason(values["reason"]) if values["reason"] else None
     values["intent_step"] = Step(values["intent_step"]) if values["intent_step"] else None
@@ -91,6 +93,6 @@ def _contact_row(values: dict[str, Any]) -> ContactRow:
 
 _KINDS: Mapping[type[PagedRows[Any]], _Kind] = {
     LineageRows: _Kind("lineage_page", lambda rows, _: (rows.campaign,), lineage_row),
-    RejectedRows: _Kind("rejected_page", lambda _, campaign: (campaign,), _rejected_row),
-    ContactRows: _Kind("contacts_page", lambda rows, id_: (id_, rows.status), _contact_row),
+    RejectedRows: _Kind("rejected_page", lambda _, campaign: (campaign,), rejected_row),
+    ContactRows: _Kind("contacts_page", lambda rows, id_: (id_, rows.status), contact_row),
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dispatcher.ledgers.errors import ledger_error, translated_errors
+from dispatcher.ledgers.moves import check_file
 from dispatcher.ledgers.schema import MIGRATIONS, check_exists, read_schema_version
 
 
@@ -54,6 +55,7 @@ def connect(path: Path, options: str = "mode=ro") -> sqlite3.Connection:
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     if read_schema_version(connection, path) < len(MIGRATIONS):
         raise ledger_error(path, "it is of an older version or empty; a run migrates it")
+    check_file(connection, path, reads=True)
 
 
 @contextmanager

@@ -1,9 +1,7 @@
 """Group commit: many operations in one transaction. An operation that is wrong fails alone."""
 
-import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +13,9 @@ from dispatcher.ledgers.codec import ChangeRecord
 from dispatcher.ledgers.errors import is_fatal, ledger_error
 from dispatcher.ledgers.exclusive import transaction
 from dispatcher.ledgers.statements import SQL
+from dispatcher.ledgers.write.hand_over import Change, Job, Operation
 from dispatcher.ports import LedgerError
 
-
-@dataclass(slots=True, eq=False)
-class Change:
-    """A transition of one contact, as defined in transitions.sql.
-
-    Its result is None, or for an intent the reason why it is not permitted.
-    """
-
-    fields: ChangeRecord
-    future: asyncio.Future[Any]
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """Any other read or write; its result is what ``run`` returns."""
-
-    run: Callable[[sqlite3.Connection], Any]
-    future: asyncio.Future[Any]
-
-
-Operation = Change | Job
 Blocks = Mapping[int, SendBlock]
 """The reasons why intents are not permitted, by the contact's id."""
 

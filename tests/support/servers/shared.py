@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from tests.support.postgres_ledger import LedgerDatabases
 from tests.support.servers.kafka import Broker, kafka
 from tests.support.servers.postgres import Postgres, postgres
 from tests.support.servers.s3 import S3, s3
@@ -40,9 +41,15 @@ def kafka_server() -> Iterator[Broker]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
-    """Databases of PostgreSQL."""
-    with postgres() as running:
+    """Databases of PostgreSQL; runs refuse a server without fsync."""
+    with postgres(fsync=True) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def ledger_databases(postgres_server: Postgres) -> LedgerDatabases:
+    """Databases with a ledger, on the server of the databases."""
+    return LedgerDatabases(postgres_server)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,245 @@
+"""Where a ledger's database is, and connections to it."""
+
+import os
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from dispatcher.ports import LedgerError
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+Durable = Literal["replicated", "single"]
+
+CONNECT_SECONDS = 5
+"""How long one address of a server may take to connect."""
+LOCK_SECONDS = 5
+STATEMENT_SECONDS = 10
+_IDLE_SECONDS = 15
+"""After this time the server ends a transaction whose client is silent."""
+TRANSACTION_SECONDS = 25
+"""After this time the server ends a transaction of the writer, also in the middle of a message."""
+_HAS_TRANSACTION_TIMEOUT = 170_000
+PLAIN_PLANS = (
+    "plan_cache_mode=force_generic_plan",
+    "enable_seqscan=off",
+    "enable_mergejoin=off",
+    "enable_hashjoin=off",
+    "enable_material=off",
+    "enable_bitmapscan=off",
+)
+"""Settings of a session: rows are looked up one by one in indexes.
+
+A plan is kept for as long as the session lasts. One that was made while the tables were small would
+read them as a whole later.
+"""
+_KEEPALIVES: dict[str, int] = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+_SERVER_KEEPALIVES = (
+    "tcp_keepalives_idle=5",
+    "tcp_keepalives_interval=5",
+    "tcp_keepalives_count=3",
+)
+"""The same for the server, which else holds the locks of a client that is gone for hours."""
+OLDEST_SERVER = 140_000
+UNSAFE_VARIABLE = "DISPATCHER_TEST_SERVER_WITHOUT_FSYNC"
+"""Set in tests alone: a server need not write to its disk before it confirms a commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresAddress:
+    """A database, and what a run agrees with it. ``url`` has no password.
+
+    ``pooler`` means that a pooler in transaction mode is in between, so that nothing may depend on
+    the session. ``durable`` "replicated" needs a server that waits for a replica at each commit.
+    ``checks_fsync`` is False in tests alone, which may also set `UNSAFE_VARIABLE`.
+    """
+
+    url: str
+    password: str = field(default="", repr=False)
+    pooler: bool = False
+    durable: Durable = "single"
+    lease_seconds: float = 10.0
+    away_seconds: float = 3600.0
+    checks_fsync: bool = field(default_factory=lambda: UNSAFE_VARIABLE not in os.environ)
+
+    @property
+    def name(self) -> str:
+        """The address as people know it: user, hosts and database, without options."""
+        return self.url.partition("?")[0]
+
+
+def load_psycopg() -> Any:
+    """Return psycopg.
+
+    Raises:
+        LedgerError: it is not installed.
+
+    """
+    try:
+        return import_module("psycopg")
+    except ImportError:
+        raise LedgerError(
+            "ledger.url needs the package psycopg: pip install 'dispatcher[postgres]'"
+        ) from None
+
+
+def connect(
+    address: PostgresAddress,
+    *,
+    read_only: bool = False,
+    application_name: str = "dispatcher",
+    statement_seconds: float = STATEMENT_SECONDS,
+    plain_plans: bool = False,
+) -> "Connection[Any]":
+    """Return a connection that commits each statement by itself.
+
+    ``read_only`` also takes a server that is a replica. ``statement_seconds`` 0 is no limit. With
+    ``plain_plans`` statements are planned as for large tables, once (`PLAIN_PLANS`).
+
+    Raises:
+        ServerAwayError: no server answers; it may come back.
+        LedgerError: the address is wrong, or the server refuses.
+
+    """
+    psycopg = load_psycopg()
+    settings: dict[str, Any] = {
+        "connect_timeout": CONNECT_SECONDS,
+        "application_name": application_name,
+        **_KEEPALIVES,
+    }
+    if not read_only:
+        settings["target_session_attrs"] = "read-write"
+    if not address.pooler:
+        settings["options"] = _options(
+            read_only=read_only, statement_seconds=statement_seconds, plain_plans=plain_plans
+        )
+    if address.password:
+        settings["password"] = address.password
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(address.url, **settings)
+    except psycopg.Error as error:
+        raise ledger_error(
+            address, f"ledger.url is no address: {first_line(error, address)}"
+        ) from None
+    try:
+        connection = psycopg.connect(**parts, autocommit=True)
+    except psycopg.Error as error:
+        raise translate_error(address, error) from None
+    if address.pooler:
+        connection.prepare_threshold = None
+    version = connection.info.server_version
+    if version < OLDEST_SERVER:
+        connection.close()
+        raise ledger_error(
+            address, f"the server is PostgreSQL {version // 10_000}, and 14 or newer is needed"
+        )
+    return connection  # type: ignore[no-any-return]
+
+
+def _options(*, read_only: bool, statement_seconds: float, plain_plans: bool) -> str:
+    limits = {
+        "lock_timeout": LOCK_SECONDS,
+        "idle_in_transaction_session_timeout": _IDLE_SECONDS,
+        "statement_timeout": statement_seconds,
+    }
+    options = [f"-c {name}={int(seconds * 1000)}" for name, seconds in limits.items()]
+    options += ["-c search_path=pg_catalog", "-c TimeZone=UTC", "-c jit=off"]
+    if plain_plans:
+        options += [f"-c {setting}" for setting in PLAIN_PLANS]
+    options += [f"-c {keepalive}" for keepalive in _SERVER_KEEPALIVES]
+    if read_only:
+        options.append("-c default_transaction_read_only=on")
+    return " ".join(options)
+
+
+def limit_transactions(connection: "Connection[Any]", address: PostgresAddress) -> None:
+    """Let the server end a transaction whose end does not come, whatever it waits for.
+
+    Without that a group of which only the last bytes were lost keeps its locks: no other limit of
+    the server counts between two messages of one statement. Older servers have only keepalives.
+    """
+    if not address.pooler and connection.info.server_version >= _HAS_TRANSACTION_TIMEOUT:
+        connection.execute(f"SET transaction_timeout = '{TRANSACTION_SECONDS}s'")
+
+
+class ServerAwayError(LedgerError):
+    """The server does not answer now. It may come back."""
+
+
+def translate_error(address: PostgresAddress, error: Exception) -> LedgerError:
+    """Return the error that says in words what failed, without a secret.
+
+    An `ServerAwayError` means that the same may succeed later.
+    """
+    said = first_line(error, address)
+    code = getattr(error, "sqlstate", None) or ""
+    if "read-only" in said:
+        said = f"no server that can be written: {said}"
+    if is_away(error):
+        return ServerAwayError(str(ledger_error(address, f"the server does not answer ({said})")))
+    by_words = next((hint for words, hint in _FOR_GOOD.items() if words in str(error)), None)
+    known = _MESSAGES.get(code) or _MESSAGES.get(code[:2]) or by_words
+    return ledger_error(address, f"{known} ({said})" if known else f"the server says: {said}")
+
+
+def is_away(error: Exception) -> bool:
+    """Return whether an error of the driver means that the server may answer later."""
+    psycopg = load_psycopg()
+    code = getattr(error, "sqlstate", None)
+    if code is None:
+        if not isinstance(error, psycopg.OperationalError):
+            return False
+        said = str(error)
+        return not any(words in said for words in _FOR_GOOD)
+    return code[:2] in ("08", "57") or code in _LATER
+
+
+_LATER = ("53300", "55P03", "40001", "40P01", "25006", "25P03", "25P04")
+"""Too many connections, a lock, a conflict of transactions, a server that only reads for now."""
+_LOGIN = "the server refuses the login; check ledger.url, ledger.password_file and _variable"
+_CERTIFICATE = "a certificate is missing or wrong; check the ssl options of ledger.url"
+_FOR_GOOD = {
+    "unsupported startup parameter": "this is a pooler; set ledger.pooler = true",
+    "password authentication failed": _LOGIN,
+    "no password supplied": "the server wants a password; set ledger.password_file or _variable",
+    "certificate": _CERTIFICATE,
+    "does not support SSL": "the server has no encryption; correct sslmode in ledger.url",
+    "no pg_hba.conf entry": "the server does not let this user in from here; see its pg_hba.conf",
+    "does not exist": "create it, or correct ledger.url",
+    "not permitted to log in": _LOGIN,
+    "invalid connection option": "correct the options of ledger.url",
+    "invalid port": "correct the port in ledger.url",
+}
+"""Words of errors without a code, which do not end by themselves, and what to do."""
+_MESSAGES = {
+    "28": "the server refuses the login; check ledger.url and the password",
+    "3D": "there is no such database; create it, or correct ledger.url",
+    "3F": "there is no ledger in this database; run a campaign first, or check ledger.url",
+    "42P01": "there is no ledger in this database; run a campaign first, or check ledger.url",
+    "42883": "there is no ledger in this database, or an older one; run "
+    "`dispatcher ledger migrate`",
+    "DSP04": "it has just moved, or become a copy; run this again, which says more",
+    "42501": "this user lacks a permission; grant it, see docs/ledger-postgres.md",
+    "53100": "the disk of the server is full",
+    "53200": "the server is out of memory",
+    "XX001": "the database is damaged; restore it from a backup",
+    "XX002": "an index of the database is damaged; rebuild it with REINDEX",
+}
+
+
+def first_line(error: object, address: PostgresAddress) -> str:
+    """Return the first line of a driver's message, without the password."""
+    line = (str(error).splitlines() or [""])[0][:300]
+    return line.replace(address.password, "***") if address.password else line
+
+
+def ledger_error(address: PostgresAddress, what: str) -> LedgerError:
+    """Return the error that says what is wrong with the ledger and what to do."""
+    return LedgerError(f"ledger {address.name}: {what}")

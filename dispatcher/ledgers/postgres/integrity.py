@@ -1,0 +1,75 @@
+"""Integrity checks of a ledger in PostgreSQL: as tables, and by the rules of the dispatcher."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from dispatcher.ledgers.maintenance.integrity import KNOWN_VALUES, REPORT, RULES
+from dispatcher.ledgers.postgres.address import load_psycopg
+from dispatcher.ledgers.postgres.statements import CHECKS, fetch_row, snapshot
+from dispatcher.ports.care import IntegrityFinding
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_JSON_CHECK = "json_unreadable"
+_JSON_VERSION = 160_000
+"""The first server that checks JSON without an error."""
+_SLOW = ("key_twice", "message_twice")
+"""Checks that sort whole tables: indexes promise what they look for."""
+_RESTORE = "keep a copy of the database, and restore the last backup"
+_OWN_RULES = {
+    "claimed_by_nobody": (
+        "every claimed contact has its run",
+        "claimed contacts without a run",
+        REPORT,
+    ),
+    "claimed_in_error": (
+        "runs have claimed nothing that is ready or final",
+        "claims of contacts that are ready, final or gone",
+        REPORT,
+    ),
+    "unsettled_alone": (
+        "every unsettled send has its contact, which is not final",
+        "unsettled sends without a contact, or of one that is ready or final",
+        REPORT,
+    ),
+}
+_NO_INDEXES = "SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off"
+_READ_ALL = "SELECT SUM(LENGTH(it::text)) FROM dispatcher.{} AS it"
+_TABLES = ("campaign", "contact", "held", "lineage", "reached", "rejected_row", "unsettled")
+
+
+def check_integrity(connection: "Connection[Any]", *, quick: bool) -> Iterator[IntegrityFinding]:
+    """Run the checks and yield each finding, whether or not it found anything.
+
+    Each check sees one moment; none of them hinders a run. ``quick`` leaves out those that read
+    whole tables past their indexes.
+    """
+    if not quick:
+        damage = _damage(connection)
+        yield damage
+        if damage.count:
+            return
+    version = connection.info.server_version
+    for name, (sound, meaning, advice) in {**RULES, **_OWN_RULES}.items():
+        if (quick and name in _SLOW) or (name == _JSON_CHECK and version < _JSON_VERSION):
+            continue
+        with snapshot(connection):
+            if name in _SLOW:  # as the tables have it, not as the indexes do
+                connection.execute(_NO_INDEXES)
+            (count,) = fetch_row(connection, CHECKS[name], KNOWN_VALUES)
+        yield IntegrityFinding(name, sound, meaning, int(count), advice)
+
+
+def _damage(connection: "Connection[Any]") -> IntegrityFinding:
+    """Read every row of each table."""
+    psycopg, count = load_psycopg(), 0
+    for table in _TABLES:
+        try:
+            with snapshot(connection):
+                connection.execute("SET LOCAL enable_indexonlyscan = off")
+                connection.execute(_READ_ALL.format(table))
+        except psycopg.errors.DataCorrupted:
+            count += 1
+    meaning = "tables with rows that cannot be read"
+    return IntegrityFinding("damage", "all rows can be read", meaning, count, _RESTORE)

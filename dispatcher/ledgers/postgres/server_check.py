@@ -1,0 +1,68 @@
+"""What a server must be like for a run, each with a sentence that says what to do."""
+
+from typing import TYPE_CHECKING, Any
+
+from dispatcher.ledgers.postgres.address import PostgresAddress, ledger_error
+from dispatcher.ports import LedgerError
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_FACTS = """
+    SELECT
+        current_setting('fsync'), current_setting('synchronous_commit'),
+        current_setting('synchronous_standby_names'), current_setting('server_encoding'),
+        current_setting('full_page_writes'), pg_is_in_recovery(),
+        current_setting('transaction_read_only')
+"""
+
+
+def check_server(connection: "Connection[Any]", address: PostgresAddress) -> None:
+    """Check that what a server confirms is durable, and that it can be written.
+
+    Raises:
+        LedgerError: it is not, or it cannot.
+
+    """
+    row = connection.execute(_FACTS).fetchone()
+    assert row is not None  # noqa: S101 - it returns one row
+    fsync, commit, standbys, encoding, pages, replica, read_only = row
+    if replica or read_only == "on":
+        raise ledger_error(
+            address,
+            "this server only reads; name the hosts of all servers in ledger.url, and the one that "
+            "can be written is found",
+        )
+    if encoding != "UTF8":
+        raise ledger_error(
+            address,
+            f"the database has the encoding {encoding}; create one with ENCODING 'UTF8'",
+        )
+    if (fsync == "off" or pages == "off") and address.checks_fsync:
+        name = "fsync" if fsync == "off" else "full_page_writes"
+        raise _not_durable(address, f"{name} = off", f"set {name} = on")
+    if commit in ("off", "local"):
+        raise _not_durable(
+            address,
+            f"synchronous_commit = {commit}",
+            "set synchronous_commit = on for this user or this database",
+        )
+    if address.durable == "replicated" and not standbys:
+        raise _not_durable(
+            address,
+            "no synchronous_standby_names",
+            'set them, or accept with ledger.durable = "single" that commits are lost with the '
+            "server's disk",
+        )
+    if address.durable == "replicated" and commit == "remote_write":
+        raise _not_durable(
+            address, "synchronous_commit = remote_write", "set synchronous_commit = on"
+        )
+
+
+def _not_durable(address: PostgresAddress, what: str, advice: str) -> LedgerError:
+    return ledger_error(
+        address,
+        f"the server has {what}, so what it confirms may be lost, and would be sent "
+        f"twice; {advice}",
+    )
