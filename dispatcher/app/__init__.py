@@ -3,7 +3,8 @@
 from dispatcher.app.authorization_report import OnlineFinding
 from dispatcher.app.exit_report import report_exit
 from dispatcher.app.online_check import check_online
-from dispatcher.app.run import ProgressView, RunResult, run
+from dispatcher.app.progress_view import ProgressView
+from dispatcher.app.run import RunResult, run
 from dispatcher.app.suppression import describe_lists
 from dispatcher.app.traces import trace_endpoint
 from dispatcher.app.wiring import make_agent

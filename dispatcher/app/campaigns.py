@@ -1,7 +1,7 @@
 """Opens the campaigns of a run, which share one ledger, and builds the part of each."""
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -52,9 +52,13 @@ class OpenStore:
 
 
 async def open_run_store(
-    settings: Settings, stack: AsyncExitStack, *, once: bool, adopt: bool = False
-) -> OpenStore:
+    settings: Settings, stack: AsyncExitStack, lead: Callable[[Store], Awaitable[None]], *,
+    once: bool, adopt: bool = False,
+) -> OpenStore:  # fmt: skip
     """Make the sources of a run, and open its store; ``adopt`` accepts a ledger that is a copy.
+
+    ``lead`` is awaited with the store, and returns when this run may begin. A run that may have to
+    wait for that makes its sources afterwards.
 
     Raises:
         SourceError: a source cannot be read; then no ledger is made.
@@ -63,9 +67,13 @@ async def open_run_store(
 
     """
     views = [settings.only(campaign) for campaign in settings.campaigns]
-    sources = [make_source(view, once=once) for view in views]
+    waits = bool(settings.ledger.url)
+    sources = [] if waits else [make_source(view, once=once) for view in views]
     store = await open_store(settings, adopt=adopt)
     stack.push_async_callback(store.close)
+    await lead(store)
+    if waits:
+        sources = [make_source(view, once=once) for view in views]
     _log_ledger(store, settings)
     return OpenStore(store, views, sources)
 
@@ -163,7 +171,7 @@ def _campaign_run(
 def _log_ledger(store: Store, settings: Settings) -> None:
     """Log that the ledger is new, or a copy that was adopted."""
     campaign = EVERY_CAMPAIGN if len(settings.campaigns) > 1 else settings.campaign
-    log = structlog.get_logger(campaign=campaign, path=str(settings.ledger.path.resolve()))
+    log = structlog.get_logger(campaign=campaign, path=settings.ledger_place.whole)
     if store.created:
         log.info("ledger.created")
     if store.adopted is not None:

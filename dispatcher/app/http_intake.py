@@ -15,14 +15,15 @@ from dispatcher.credentials.file import read_secret
 from dispatcher.domain.events import PostAnswered
 from dispatcher.engine.campaign_run import CampaignRun
 from dispatcher.http_server.posts import PostTarget, serve_posts
-from dispatcher.ports import CredentialsError, PostRefusal, PostRefusedError
-from dispatcher.settings import HttpSourceSettings
+from dispatcher.ports import CredentialsError, Post, PostRefusal, PostRefusedError, Receipt
+from dispatcher.settings import HttpSourceSettings, Settings
 from dispatcher.sources.intake.http_source import HttpSource
 
 TOKEN_SECONDS = 5.0
 """How long a token that was read from a file is used before the file is read again."""
 _PAUSED_SECONDS = 60
 _BACKLOG_SECONDS = 30
+_STANDBY_SECONDS = 2
 
 
 async def serve_intake(
@@ -54,6 +55,36 @@ async def serve_intake(
             structlog.get_logger(campaign=name).info("intake.listening", url=url)
     for source in sources:
         stack.callback(source.close)
+
+
+async def refuse_posts(
+    stack: AsyncExitStack, views: Sequence[Settings], detail: Callable[[], str]
+) -> None:
+    """Answer all posts with 503 until the stack is closed: another dispatcher leads.
+
+    ``views`` are the settings of each campaign; ``detail`` says who leads.
+
+    Raises:
+        PostAddressError: an address cannot be listened on.
+        CredentialsError: the file of a token cannot be read.
+
+    """
+
+    async def accept(_: Post) -> Receipt:
+        raise PostRefusedError(PostRefusal.STANDBY, detail(), _STANDBY_SECONDS)
+
+    def check() -> None:
+        raise PostRefusedError(PostRefusal.STANDBY, detail(), _STANDBY_SECONDS)
+
+    servers: dict[tuple[str, int], dict[str, PostTarget]] = defaultdict(dict)
+    for view in views:
+        if view.source.kind == "http":
+            http = view.source.posts
+            token = token_reader(http, view.environment)
+            target = PostTarget(accept, check, token, lambda _status, _rows: None, http.most_bytes)
+            servers[http.host, http.port][view.campaign] = target
+    for (host, port), targets in servers.items():
+        await serve_posts(stack, host, port, targets)
 
 
 def token_reader(

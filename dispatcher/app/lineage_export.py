@@ -11,6 +11,7 @@ from dispatcher.app.store import operator_store, pages
 from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.ports.questions import BEGINNING, LineageRows, Page
 from dispatcher.ports.stored_rows import LineageRow
+from dispatcher.settings import LedgerPlace
 from dispatcher.sinks.lineage_formats import ExportFormat, Written, check_format, write
 
 MODE = 0o600
@@ -31,7 +32,7 @@ class ExportRequest:
     Without ``out`` it goes to standard output. ``overwrite`` permits to replace an existing file.
     """
 
-    ledger: Path
+    ledger: LedgerPlace
     campaign: str | None
     format: ExportFormat
     since: str | None

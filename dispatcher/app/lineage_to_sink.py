@@ -164,14 +164,14 @@ class _Sending:
 @asynccontextmanager
 async def _open_log(settings: Settings, sink: str) -> AsyncIterator[LineageLog]:
     """Open the lineage, or say in the words of this command why that is not possible."""
-    path = settings.ledger.path
+    place = settings.ledger_place
     async with AsyncExitStack() as stack:
         try:
             log = await stack.enter_async_context(open_lineage_log(settings))
         except LedgerLockedError as locked:
-            raise LedgerError(f"ledger {path}: {_who_sends(locked, sink)}") from None
+            raise LedgerError(f"ledger {place}: {_who_sends(locked, sink)}") from None
         except LedgerError as error:
-            if _may_write(path):
+            if place.file is None or _may_write(place.file):
                 raise
             raise LedgerError(
                 f"{error}. The place of a sink is in the ledger, so this must be written; "

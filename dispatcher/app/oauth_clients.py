@@ -1,22 +1,25 @@
 """The OAuth clients of a run: one, or those of ``[[clients]]``."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
 from dispatcher.app.authorization_report import log_grants
-from dispatcher.app.wiring import make_pacer, make_platform
+from dispatcher.app.wiring import client_credentials, make_pacer, make_platform
 from dispatcher.domain.events import TokenRequested
 from dispatcher.domain.status import HaltReason, Step
 from dispatcher.engine import authorization
 from dispatcher.engine.clients.client import ClientConnection, OAuthClient
 from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.ports import (
+    ENDLESS,
     Clock,
     CredentialsError,
+    CredentialSource,
     EventSink,
+    Tenure,
     TokenGrants,
     TokenUnavailableError,
     Tracing,
@@ -30,16 +33,34 @@ WRONG_ANSWER_SECONDS = 1.0
 """The pause between them."""
 
 
-async def open_pool(
+def open_credentials(
+    settings: Settings, clock: Clock, stack: AsyncExitStack
+) -> Mapping[str, CredentialSource]:
+    """Return where the credentials of each client are, by its name; the stack closes them.
+
+    A run opens each of them once: a login may be permitted for one use.
+    """
+    return {
+        name: client_credentials(own, clock, stack) for name, own in per_client_settings(settings)
+    }
+
+
+async def open_pool(  # noqa: PLR0913 - the parts of all clients
     settings: Settings, clock: Clock, stack: AsyncExitStack, events: EventSink,
-    tracing: Tracing | None = None,
+    credentials: Mapping[str, CredentialSource], *, tracing: Tracing | None = None,
+    tenure: Tenure = ENDLESS,
 ) -> ClientPool:  # fmt: skip
-    """Return all clients; the stack closes their connections. Their halts go to ``events``."""
+    """Return all clients; the stack closes their connections. Their halts go to ``events``.
+
+    ``credentials`` are from `open_credentials`. No message leaves after the ``tenure`` of the run.
+    """
     connections = []
     for name, own in per_client_settings(settings):
         pacer = make_pacer(own, clock)
         count = partial(_count_token_request, events, name)
-        platform = await make_platform(own, pacer, clock, stack, count)
+        platform = await make_platform(
+            own, pacer, clock, stack, credentials[name], on_token_request=count, tenure=tenure
+        )
         if tracing is not None:
             platform = tracing.wrap_platform(platform, name)
         connections.append(ClientConnection(name, platform, pacer))

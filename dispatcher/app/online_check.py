@@ -10,8 +10,10 @@ from dispatcher.app.authorization_report import OnlineFinding, grant_findings
 from dispatcher.app.online_intake import check_intake
 from dispatcher.app.online_lookups import look_up
 from dispatcher.app.online_sinks import check_sinks
-from dispatcher.app.wiring import make_pacer, make_platform
+from dispatcher.app.store import check_ledger
+from dispatcher.app.wiring import client_credentials, make_pacer, make_platform
 from dispatcher.domain.answer import NoAnswer
+from dispatcher.domain.errors import DispatcherError
 from dispatcher.domain.failure import AnswerKind, classify
 from dispatcher.domain.status import Step
 from dispatcher.engine.authorization import describe_missing
@@ -33,13 +35,15 @@ def check_online(settings: Settings) -> list[OnlineFinding]:
     """Get a token, compare its grants with the required ones, and make one state check.
 
     Then look up the sender, and the first conversations of each source. No message is sent. First
-    the addresses are tried at which contacts are accepted, and each sink is opened.
+    the ledger's database is opened, if it is in one, the addresses are tried at which contacts are
+    accepted, and each sink is opened.
     """
     return uvloop.run(_check_clients(settings))
 
 
 async def _check_clients(settings: Settings) -> list[OnlineFinding]:
-    findings = [*await check_intake(settings), *await check_sinks(settings)]
+    findings = [*_check_ledger(settings), *await check_intake(settings)]
+    findings += await check_sinks(settings)
     for client, client_settings in per_client_settings(settings):
         prefix = f"client {client}: " if client else ""
         found = await _check_client(client_settings)
@@ -47,10 +51,22 @@ async def _check_clients(settings: Settings) -> list[OnlineFinding]:
     return findings
 
 
+def _check_ledger(settings: Settings) -> list[OnlineFinding]:
+    """Connect to the ledger's database, if it is in one."""
+    try:
+        found = check_ledger(settings.ledger_place)
+    except DispatcherError as error:
+        said = str(error).removeprefix(f"ledger {settings.ledger_place}: ")
+        return [OnlineFinding("ledger", said, ok=False)]
+    return [] if found is None else [OnlineFinding("ledger", found, ok=True)]
+
+
 async def _check_client(settings: Settings) -> list[OnlineFinding]:
     async with AsyncExitStack() as stack:
         clock = SystemClock()
-        platform = await make_platform(settings, make_pacer(settings, clock), clock, stack)
+        credentials = client_credentials(settings, clock, stack)
+        pacer = make_pacer(settings, clock)
+        platform = await make_platform(settings, pacer, clock, stack, credentials)
         try:
             grants = await platform.renew(0)
         except CredentialsError as error:

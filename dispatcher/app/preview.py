@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import uvloop
 
 from dispatcher.app.sources import make_source
-from dispatcher.app.store import operator_store
+from dispatcher.app.store import is_there, operator_store
 from dispatcher.app.suppression import id_columns, read_list
 from dispatcher.app.wiring import make_policy, make_row_rules, open_client
 from dispatcher.domain.contact import Contact, RejectedRow
@@ -123,10 +123,11 @@ def _addressed(settings: Settings, contact: Contact, target: str) -> Contact:
 
 
 def _is_in_ledger(settings: Settings, target: str) -> bool:
-    if not settings.ledger.path.exists():
+    place = settings.ledger_place
+    if not is_there(place):
         return False
     with suppress(CommandError):
-        return bool(operator_store(settings.ledger.path).look(HistoryOf(target)))
+        return bool(operator_store(place).look(HistoryOf(target)))
     return False
 
 

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
-from typing import BinaryIO, Protocol, Self
+from functools import partial
 
 import structlog
 import uvloop
@@ -18,26 +18,39 @@ from dispatcher.app.campaigns import (
     open_campaigns,
     open_run_store,
 )
+from dispatcher.app.control.address import open_control_socket
 from dispatcher.app.control.commands import CommandHandler
 from dispatcher.app.control.server import serve_commands
+from dispatcher.app.health import RunHealth, serve_run_health
 from dispatcher.app.http_intake import serve_intake
+from dispatcher.app.leadership import Leadership
+from dispatcher.app.leases import find_leases
 from dispatcher.app.loop_lag import LoopLag
-from dispatcher.app.oauth_clients import open_pool, preflight
+from dispatcher.app.oauth_clients import open_credentials, open_pool, preflight
+from dispatcher.app.order_changes import follow_orders
+from dispatcher.app.progress_view import ProgressView
 from dispatcher.app.run_end import ended, raised, with_counts
 from dispatcher.app.sinks import start_sinks
+from dispatcher.app.standby import Standby
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
 from dispatcher.app.webhooks import Webhooks
 from dispatcher.app.wiring import make_policy
 from dispatcher.domain.errors import DispatcherError
 from dispatcher.domain.events import Halted
 from dispatcher.domain.status import HaltReason
-from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.clock import SystemClock
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.engine.run_options import PipelineOptions, RunOutcome
-from dispatcher.http_server.health import serve_health
-from dispatcher.http_server.unix_socket import OFF, open_socket
-from dispatcher.ports import SOCKET_OFF, Clock, LedgerError, Store, Totals
+from dispatcher.http_server.unix_socket import OFF
+from dispatcher.ports import (
+    SOCKET_OFF,
+    Clock,
+    CredentialSource,
+    LeaseLostError,
+    LedgerError,
+    Store,
+    Totals,
+)
 from dispatcher.ports.notices import Facts
 from dispatcher.settings import CampaignSettings, Settings, requests_per_minute
 from dispatcher.sinks.pump import LineagePump
@@ -59,31 +72,14 @@ class RunResult:
     """How a run ended: ``ending`` is None when a second signal ended it at once.
 
     By campaign: ``snapshots`` of this run, and ``totals`` of all runs, which are empty when a
-    signal came before the ledger was open.
+    signal came before the ledger was open. ``standby`` means that it waited for its leases until
+    then.
     """
 
     ending: RunOutcome | None
     snapshots: Mapping[str, Snapshot]
     totals: Mapping[str, Totals]
-
-
-class ProgressView(Protocol):
-    """Shows the progress of a run to a person."""
-
-    @property
-    def stream(self) -> BinaryIO | None:
-        """The stream for logs that would disturb the view; None if there is no such problem."""
-        ...
-
-    def __enter__(self) -> Self:
-        """Start the view."""
-        ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def update(self, snapshots: Mapping[str, Snapshot]) -> None:
-        """Show the statistics of each campaign."""
-        ...
+    standby: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +110,7 @@ def run(
     Raises:
         SourceError: the source cannot be read.
         LedgerError: the ledger cannot be used, is a copy, or has failed.
+        LeaseLostError: another dispatcher has taken over.
         CredentialsError: the platform refuses the client id and secret at the start.
         HealthAddressError: the health address is taken.
         PostAddressError: the address of an HTTP intake is taken.
@@ -146,12 +143,15 @@ class _Run:
         self._telemetry = RunTelemetry(settings, self._webhooks.listeners)
         several = len(settings.campaigns) > 1
         self._log = structlog.get_logger(campaign=EVERY_CAMPAIGN if several else settings.campaign)
+        self._leadership = Leadership(self._log)
+        self._health: RunHealth | None = None
         self._signals = 0
         self._loop_lag = LoopLag()
         self._task: asyncio.Future[RunResult] | asyncio.Future[RunOutcome] | None = None
         self._pipeline: Pipeline | None = None
         self._sinks: Mapping[str, LineagePump | Webhook] = {}
         self._campaigns: Sequence[OpenCampaign] = ()
+        self._credentials: Mapping[str, CredentialSource] = {}
 
     async def run(self) -> RunResult:
         """Run; a signal before the first contact ends the run cleanly, too."""
@@ -165,14 +165,19 @@ class _Run:
             if not self._signals:
                 raise
             outcome = RunOutcome.DRAINED if self._signals == 1 else None
-            return RunResult(outcome, self._telemetry.snapshots(), {})
+            standby = bool(self._leadership.held)
+            return RunResult(outcome, self._telemetry.snapshots(), {}, standby=standby)
 
     async def _run(self) -> RunResult:
         settings, telemetry = self._settings, self._telemetry
         async with AsyncExitStack() as stack:
             telemetry.open(stack, self._view.stream if self._view is not None else None)
+            self._credentials = open_credentials(settings, self._clock, stack)
             order = self._order
-            run_store = await open_run_store(settings, stack, once=order.once, adopt=order.adopt)
+            lead = partial(self._lead, stack)
+            run_store = await open_run_store(
+                settings, stack, lead, once=order.once, adopt=order.adopt
+            )
             await self._webhooks.start(run_store.store.notice_log(), stack)
             try:
                 outcome = await self._run_campaigns(stack, run_store)
@@ -182,6 +187,19 @@ class _Run:
                 raise
             await self._note_end(ended(outcome), totals)
         return RunResult(outcome, telemetry.snapshots(), totals)
+
+    async def _lead(self, stack: AsyncExitStack, store: Store) -> None:
+        """Return when the run may begin: when it has its leases, if its ledger is on a server."""
+        settings = self._settings
+        self._health = RunHealth(store, self._leadership)
+        await serve_run_health(stack, settings, self._health, self._health_status)
+        if not settings.ledger.url:
+            self._leadership.lead()
+            return
+        posted = [] if self._order.once else [*map(settings.only, settings.campaigns)]
+        standby = Standby(store, self._leadership, self._telemetry, self._view, posted, self._log)
+        standby.report(stack)
+        await standby.take(await find_leases(settings, self._credentials, self._log))
 
     async def _run_campaigns(
         self, stack: AsyncExitStack, run_store: OpenStore
@@ -193,21 +211,26 @@ class _Run:
         self._campaigns = campaigns
         await self._serve_commands(stack, store)
         pool = await open_pool(
-            settings, self._clock, stack, telemetry.shared_sink, telemetry.tracing
-        )
+            settings, self._clock, stack, telemetry.shared_sink, self._credentials,
+            tracing=telemetry.tracing, tenure=store.tenure,
+        )  # fmt: skip
         await preflight(pool.clients, self._log)
         campaign_runs = make_campaign_runs(
             campaigns, pool, self._clock, order.limit, order.accepted
         )
         pipeline = Pipeline(campaign_runs, pool, self._clock, self._pipeline_options())
-        await self._serve_health(stack, pool, pipeline, store)
+        if self._health is not None:
+            self._health.pool, self._health.pipeline = pool, pipeline
+        follow_orders(stack, store, pipeline)
         log, webhooks = store.lineage_log(), self._webhooks.by_name
         self._sinks = start_sinks(settings, log, stack, campaigns[0].events, webhooks)
         await serve_intake(stack, campaigns, campaign_runs, settings.environment)
         telemetry.begin(once=order.once)
         try:
             return await self._run_pipeline(stack, pipeline)
-        except DispatcherError:
+        except DispatcherError as error:
+            if isinstance(error, LeaseLostError):
+                self._leadership.lose(error)
             telemetry.fail()
             raise
 
@@ -241,20 +264,12 @@ class _Run:
             loop_lag=self._loop_lag.take,
         )
 
-    async def _serve_health(
-        self, stack: AsyncExitStack, pool: ClientPool, pipeline: Pipeline, store: Store
-    ) -> None:
-        settings = self._settings.telemetry
-        if settings.health_port:
-            await serve_health(
-                stack,
-                settings.health_host,
-                settings.health_port,
-                status=lambda: self._telemetry.status(pipeline.in_flight),
-                ready=lambda: (
-                    pool.halted_since is None and not pipeline.halted and store.away_since is None
-                ),
-            )
+    def _health_status(self) -> Mapping[str, object]:
+        """Return the status of the run for its page; with a ledger on a server, who leads."""
+        status = self._telemetry.status(self._pipeline.in_flight if self._pipeline else 0)
+        if not self._settings.ledger.url:
+            return status
+        return {**status, "leader": self._leadership.as_json()}
 
     async def _serve_commands(self, stack: AsyncExitStack, store: Store) -> None:
         """Serve the operator's commands, and record the socket in the ledger's lock file."""
@@ -262,7 +277,7 @@ class _Run:
         if configured == OFF:
             store.record_socket(SOCKET_OFF)
             return
-        control = open_socket(self._settings.ledger.path, configured)
+        control = open_control_socket(self._settings.ledger_place, configured)
         if control.moved:
             self._log.warning("control.socket_moved", path=str(control.path), detail=control.moved)
         handler = CommandHandler(store, self._status, lambda: self._pipeline)

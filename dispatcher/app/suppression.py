@@ -71,7 +71,7 @@ def read_list(
 
 def last_size(settings: Settings) -> LastSize:
     """Return the size in the last run of the list of one campaign, whose settings these are."""
-    ledger, rules = settings.ledger.path, settings.rules
+    ledger, rules = settings.ledger.local_name, settings.rules
     sizes = ledger.with_name(f"{ledger.name}-lists.json")
     path = Path(rules.suppression_file)
     return LastSize(sizes, path, settings.campaign, rules.suppression_columns)

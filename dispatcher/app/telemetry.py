@@ -89,6 +89,11 @@ class RunTelemetry:
         for sink in self._metrics:
             sink.begin("once" if once else "daemon")
 
+    def begin_standby(self) -> None:
+        """Begin to send the gauges of a run that waits for its turn."""
+        for sink in self._metrics:
+            sink.begin_standby()
+
     def fail(self) -> None:
         """Send no row of zeros for a run that has failed before its first row and request."""
         if not any(

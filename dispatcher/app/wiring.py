@@ -24,7 +24,14 @@ from dispatcher.engine.time_zones import require_zone
 from dispatcher.pacing.pacer import QuotaPacer
 from dispatcher.platforms.http import HttpClient, HttpOptions
 from dispatcher.platforms.token import OnTokenRequest, TokenManager
-from dispatcher.ports import BackgroundPacer, Clock, Platform
+from dispatcher.ports import (
+    ENDLESS,
+    BackgroundPacer,
+    Clock,
+    CredentialSource,
+    Platform,
+    Tenure,
+)
 from dispatcher.settings import (
     RulesSettings,
     Settings,
@@ -115,14 +122,21 @@ def _ignore_request(_status: str, _seconds: float) -> None:
     """Take a request for a token that nobody counts."""
 
 
-async def make_platform(
+def client_credentials(settings: Settings, clock: Clock, stack: AsyncExitStack) -> CredentialSource:
+    """Return where the id and the secret of the client of ``settings`` are; the stack closes it."""
+    names = secret_variables(settings)
+    return make_credentials(settings.credentials, stack, settings.environment, clock, names)
+
+
+async def make_platform(  # noqa: PLR0913 - the parts of one client
     settings: Settings, pacer: BackgroundPacer, clock: Clock, stack: AsyncExitStack,
-    on_token_request: OnTokenRequest = _ignore_request,
+    credentials: CredentialSource, *, on_token_request: OnTokenRequest = _ignore_request,
+    tenure: Tenure = ENDLESS,
 ) -> Platform:  # fmt: skip
     """Return the platform in its dialect; the stack closes its connections.
 
-    ``pacer`` permits the requests that the platform makes beside those of the engine.
-    ``on_token_request`` is called after each request for a token.
+    No message leaves after the ``tenure``. ``pacer`` permits the requests that the platform makes
+    beside those of the engine. ``on_token_request`` is called after each request for a token.
     """
     platform = settings.platform
     options = HttpOptions(
@@ -131,10 +145,9 @@ async def make_platform(
         connections=settings.engine.workers + SPARE_CONNECTIONS,
         proxy=platform.proxy or None,
         ca_bundle=platform.ca_bundle or None,
+        tenure=tenure,
     )
     http = await stack.enter_async_context(HttpClient(options, clock))
-    section, names = settings.credentials, secret_variables(settings)
-    credentials = make_credentials(section, stack, settings.environment, clock, names)
     inspect = token_inspector(settings, http)
     tokens = TokenManager(
         http, token_options(settings), clock, credentials, inspect, on_token_request
@@ -156,7 +169,8 @@ async def open_client(
     """Return the platform for commands, with the pacer of one client and a reader that uses it."""
     _, client_settings = next(per_client_settings(settings))
     pacer = make_pacer(client_settings, clock)
-    platform = await make_platform(client_settings, pacer, clock, stack)
+    credentials = client_credentials(client_settings, clock, stack)
+    platform = await make_platform(client_settings, pacer, clock, stack, credentials)
     retry = make_policy(settings).retry
     reader = PlatformReader(platform, pacer, clock, retry, random.random)
     await reader.preflight()

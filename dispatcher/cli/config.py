@@ -10,13 +10,27 @@ from typing import Any
 import click
 
 from dispatcher.cli.options import FILE
-from dispatcher.settings import Purpose, Settings, load
+from dispatcher.settings import LedgerPlace, Purpose, Settings, ledger_flag, load
+from dispatcher.settings.ledger import SERVER_URL
 
 Command = Callable[..., int | None]
 """A command's body; what it returns is the exit code."""
 
 DEFAULT_CONFIG = Path("dispatcher.toml")
 """The configuration that is used, if the file exists, when none is named."""
+
+
+class _LedgerName(click.Path):
+    """The file of a ledger, or the URL of its database."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        is_url = isinstance(value, str) and SERVER_URL.match(value)
+        return value if is_url else super().convert(value, param, ctx)
+
+
+LEDGER = _LedgerName(dir_okay=False)
+RUN_LEDGER = _LedgerName()
+"""A run itself says what is wrong with a folder, and reports its end."""
 
 
 def option_group(group: type, *options: Callable[[Command], Command]) -> Callable[..., Command]:
@@ -42,22 +56,29 @@ def option_group(group: type, *options: Callable[[Command], Command]) -> Callabl
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigOptions:
-    """Options that name a ledger: its file, or a configuration that names it."""
+    """Options that name a ledger: its file or URL, or a configuration that names it."""
 
     config: Path | None
     ledger: str | None
 
-    def ledger_path(self) -> Path:
-        """Return the ledger's file."""
-        if self.ledger and self.config is None:
-            return Path(self.ledger)
-        return self._load({}, purpose="status").ledger.path
+    def ledger_place(self) -> LedgerPlace:
+        """Return where the ledger is."""
+        return self._named_place() or self._load({}, purpose="status").ledger_place
+
+    def _named_place(self) -> LedgerPlace | None:
+        """Return the place that ``--ledger`` names without a configuration; None without it."""
+        if not self.ledger or self.config is not None:
+            return None
+        flag = ledger_flag(self.ledger)
+        if "ledger.path" in flag:
+            return LedgerPlace.of_file(Path(self.ledger))
+        return load(None, env=os.environ, flags=flag, purpose="status").ledger_place
 
     def _load(
         self, flags: Mapping[str, object], sets: Sequence[str] = (), *, purpose: Purpose
     ) -> Settings:
         config = self.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None)
-        flags = {"ledger.path": self.ledger, **flags}
+        flags = {**ledger_flag(self.ledger), **flags}
         return load(config, env=os.environ, sets=sets, flags=flags, purpose=purpose)
 
 
@@ -71,15 +92,15 @@ class LedgerOptions(ConfigOptions):
         """Load the settings that name the ledger; a source and a platform may be missing."""
         return self._load({"campaign": self.campaign}, purpose="status")
 
-    def ledger_and_campaign(self) -> tuple[Path, str | None]:
-        """Return the ledger's file and the campaign; None means all campaigns."""
-        if self.ledger and self.config is None:
-            return Path(self.ledger), self.campaign
+    def ledger_and_campaign(self) -> tuple[LedgerPlace, str | None]:
+        """Return where the ledger is, and the campaign; None means all campaigns."""
+        if (named := self._named_place()) is not None:
+            return named, self.campaign
         settings = self.load_settings()
         if self.campaign:
-            return settings.ledger.path, self.campaign
-        named = settings.origin("campaign") is not None and len(settings.campaigns) == 1
-        return settings.ledger.path, settings.campaign if named else None
+            return settings.ledger_place, self.campaign
+        is_one = settings.origin("campaign") is not None and len(settings.campaigns) == 1
+        return settings.ledger_place, settings.campaign if is_one else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +139,9 @@ def _settings_options(source: Callable[[Command], Command]) -> Callable[..., Com
         SettingsOptions,
         config_option,
         source,
-        click.option("--ledger", type=click.Path(), help="The file of the ledger."),
+        click.option(
+            "--ledger", type=RUN_LEDGER, help="The file of the ledger, or the URL of its database."
+        ),
         click.option("--campaign", help="The campaign's name, or one of [[campaigns]]."),
         click.option(
             "--platform-url", help="The platform's address, such as https://api.example.com"
@@ -148,8 +171,8 @@ check_options = _settings_options(
 
 ledger_option = click.option(
     "--ledger",
-    type=click.Path(dir_okay=False),
-    help="The file of the ledger, instead of a configuration.",
+    type=LEDGER,
+    help="The ledger instead of a configuration: its file, or its URL postgresql://...",
 )
 
 ledger_file_options = option_group(ConfigOptions, config_option, ledger_option)

@@ -31,11 +31,12 @@ MEANINGS = {
     ExitCode.UNCONFIRMED: "lineage verify: the platform does not confirm some links",
     ExitCode.NO_ROWS: "with --once: no row became a contact, so nothing was sent; "
     "check --source: no row would become one",
+    ExitCode.LEASE_LOST: "another dispatcher has taken over; started again, this is the standby",
     ExitCode.STOPPED: "stopped immediately by a second signal: nothing is lost",
 }
 """What each exit code means, for help and documentation."""
 
-RESTART_HELPS = frozenset({ExitCode.BUG, ExitCode.DRAIN_LIMIT})
+RESTART_HELPS = frozenset({ExitCode.BUG, ExitCode.DRAIN_LIMIT, ExitCode.LEASE_LOST})
 """Exit codes after which a supervisor should start a run again by itself."""
 
 EPILOG = "\b\nExit codes:\n" + "\n".join(

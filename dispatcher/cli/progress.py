@@ -95,6 +95,7 @@ class PlainView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._timer = LineTimer()
+        self._waits_for = ""
 
     @property
     def stream(self) -> BinaryIO | None:
@@ -106,6 +107,12 @@ class PlainView:
 
     def __exit__(self, *_: object) -> None:
         """Leave the lines as they are."""
+
+    def show_standby(self, words: str) -> None:
+        """Print what a standby waits for: once, and then every ten seconds."""
+        if words != self._waits_for or self._timer.is_due():
+            self._waits_for = words
+            self._console.out(words, highlight=False)
 
     def update(self, snapshots: Mapping[str, Snapshot]) -> None:
         """Print the lines if it is time for them."""
@@ -134,6 +141,10 @@ class LiveView:
     def __exit__(self, *_: object) -> None:
         """Erase the view: the summary follows."""
         self._live.stop()
+
+    def show_standby(self, words: str) -> None:
+        """Redraw the view of a standby."""
+        self._live.update(Text(words), refresh=True)
 
     def update(self, snapshots: Mapping[str, Snapshot]) -> None:
         """Redraw the view."""

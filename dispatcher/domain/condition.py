@@ -24,6 +24,8 @@ class Cause(StrEnum):
     """There is no connection, or no other answer than server errors."""
     FAILURES = "failures"
     SUSPICIOUS = "suspicious"
+    LEDGER_AWAY = "ledger_away"
+    """The server of the ledger does not answer, so that no intent can be committed."""
     LEDGER_DISK = "ledger_disk"
     THROTTLED = "throttled"
     """The platform answers 429 for so long that nothing, or far too little, is sent."""

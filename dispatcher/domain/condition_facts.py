@@ -208,7 +208,8 @@ class Facts:
     list. ``expected_every`` is how often the source should have a row, in seconds; 0: not known.
     ``window_seconds`` is the length of a quota window, ``timeout_seconds`` how long a request may
     take. ``commit_slow_seconds`` is for how long commits have been slow, ``dropped`` how many
-    samples of metrics were lost in five minutes. ``held`` of those that are ``in_flight`` wait
+    samples of metrics were lost in five minutes. ``ledger_away`` is for how many seconds the ledger
+    has not answered. ``held`` of those that are ``in_flight`` wait
     until their refusal is judged, and ``draining`` means that nothing new is begun.
     """
 
@@ -238,6 +239,7 @@ class Facts:
     source: SourceState | None = None
     expected_every: float = 0.0
     ledger: LedgerState | None = None
+    ledger_away: float = 0.0
     disk: DiskTrend = DiskTrend()
     loop_lag: float = 0.0
     dropped: int = 0

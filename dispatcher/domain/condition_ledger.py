@@ -1,4 +1,4 @@
-"""What the facts show about the ledger: the room on its disk, and its pace."""
+"""What the facts show about the ledger: whether it answers, the room on its disk, its pace."""
 
 from collections.abc import Iterator
 
@@ -22,8 +22,14 @@ SLOW_COMMIT = 0.25
 """Seconds: a healthy disk needs milliseconds, and every send waits for a commit of its intent."""
 
 
+LONGEST_BLIP = 30.0
+"""Seconds without an answer: a server that starts again, or a standby of the database that becomes
+the primary, usually answers by then."""
+
+
 def ledger_findings(facts: Facts) -> Iterator[Finding]:
     """Yield what is wrong with the ledger, in no order."""
+    yield from _away(facts)
     yield from _disk(facts)
     ledger = facts.ledger
     if ledger is not None and ledger.commit >= SLOW_COMMIT:
@@ -47,13 +53,20 @@ def seconds_until_full(facts: Facts) -> float | None:
     ended = facts.source is not None and facts.source.ended
     fall = trend.fall - trend.growth if ended else trend.fall
     is_known = trend.seconds >= LEAST_TREND_SECONDS and fall * trend.seconds >= LEAST_FALL
-    return ledger.free / fall if ledger is not None and is_known else None
+    free = None if ledger is None else ledger.free
+    return free / fall if free is not None and is_known else None
+
+
+def _away(facts: Facts) -> Iterator[Finding]:
+    if facts.ledger_away >= LONGEST_BLIP:
+        words = f"the ledger's server has not answered for {facts.ledger_away:.0f} s"
+        yield Finding(Cause.LEDGER_AWAY, words, {"away_seconds": round(facts.ledger_away, 1)})
 
 
 def _disk(facts: Facts) -> Iterator[Finding]:
     ledger = facts.ledger
-    if ledger is None or not ledger.size:  # not measured: a ledger is never empty
-        return
+    if ledger is None or ledger.free is None or not ledger.size:
+        return  # not known, or not measured: a ledger is never empty
     needed, full_in = bytes_needed(facts), seconds_until_full(facts)
     is_short = ledger.free < needed
     if not is_short and (full_in is None or full_in > FULL_WITHIN):

@@ -165,6 +165,16 @@ TEXTS: Mapping[Cause, CauseText] = {
             "If the refusals are right, run `dispatcher resume --suspicious`.",
         ),
     ),
+    Cause.LEDGER_AWAY: CauseText(
+        "The server of the ledger does not answer",
+        Priority.P1,
+        Impact.STOPPED,
+        (
+            "Look at the database: does a primary run, and can this machine reach it?",
+            "The run goes on by itself when it answers; nothing is sent twice, and nothing lost.",
+            "After `ledger.away_minutes` the run ends with exit code 4.",
+        ),
+    ),
     Cause.LEDGER_DISK: CauseText(
         "The disk of the ledger is nearly full",
         Priority.P2,

@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     FAILURES = 14
     UNCONFIRMED = 15
     NO_ROWS = 16
+    LEASE_LOST = 17
     STOPPED = 130
 
 

@@ -291,14 +291,15 @@ class SourceState:
 
 @dataclass(frozen=True, slots=True)
 class LedgerState:
-    """The state of the ledger's file.
+    """The state of the ledger's file, or of its database.
 
-    ``size`` and ``free`` (of its disk) are in bytes, ``commit`` is the mean duration in seconds of
+    ``size`` and ``free`` (of its disk) are in bytes. ``free`` is None if it is not known, as of
+    the disk of a server. ``commit`` is the mean duration in seconds of
     the commits since the last `Gauges`.
     """
 
     size: int = 0
-    free: int = 0
+    free: int | None = 0
     commit: float = 0.0
 
 
@@ -353,8 +354,21 @@ class SinkLagged:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LeaderState:
+    """Whether this run has the leases of its campaigns, emitted several times a minute.
+
+    Only a run whose ledger is on a server emits it. ``away`` is for how many seconds the ledger has
+    not answered; 0 if it does.
+    """
+
+    leading: bool
+    away: float = 0.0
+
+
 Event = (
     RowsRead
+    | LeaderState
     | SinkLagged
     | PostAnswered
     | Answered

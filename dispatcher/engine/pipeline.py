@@ -85,6 +85,23 @@ class Pipeline:
         resumed.resume()
         self._wanted.set()
 
+    async def reread(self) -> None:
+        """Pause and resume as the ledger says, and look for contacts that are due now.
+
+        Raises:
+            LedgerError: the ledger is lost.
+
+        """
+        for campaign in self._campaigns:
+            since = await campaign.ledger.paused()
+            if since is not None and campaign.paused_at is None:
+                campaign.pause()
+                await campaign.release(self._withdraw_ready(campaign))
+                await campaign.release_ahead()
+            elif since is None:
+                campaign.resume()
+        self.wake()
+
     def approve(self, campaign: str) -> str | None:
         """Let a campaign go on that halted because most contacts are refused alike.
 

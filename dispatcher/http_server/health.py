@@ -22,11 +22,13 @@ async def serve_health(
     *,
     status: Callable[[], Mapping[str, object]],
     ready: Callable[[], bool],
+    leads: Callable[[], bool],
 ) -> str:
-    """Serve ``GET /healthz``, ``/readyz`` and ``/status`` until the stack is closed.
+    """Serve ``GET /healthz``, ``/readyz``, ``/leaderz`` and ``/status`` until the stack is closed.
 
     ``/healthz`` responds 200 for as long as the event loop runs; ``/readyz`` 200 or 503 by
-    ``ready``; ``/status`` what ``status`` returns. Port 0 takes a free one. Returns the URL.
+    ``ready``; ``/leaderz`` by ``leads``; ``/status`` what ``status`` returns. Port 0 takes a free
+    one. Returns the URL.
 
     Raises:
         HealthAddressError: the address cannot be listened on.
@@ -37,14 +39,15 @@ async def serve_health(
         return HTTPStatus.OK, {"alive": True}
 
     async def readyz(_path: str, _body: bytes) -> JsonResponse:
-        is_ready = ready()
-        code = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return code, {"ready": is_ready}
+        return _verdict("ready", yes=ready())
+
+    async def leaderz(_path: str, _body: bytes) -> JsonResponse:
+        return _verdict("leader", yes=leads())
 
     async def status_page(_path: str, _body: bytes) -> JsonResponse:
         return HTTPStatus.OK, status()
 
-    pages = {"/healthz": healthz, "/readyz": readyz, "/status": status_page}
+    pages = {"/healthz": healthz, "/readyz": readyz, "/leaderz": leaderz, "/status": status_page}
     try:
         runner = await serve_json(stack, (host, port), get=pages, post={})
     except OSError as error:
@@ -56,3 +59,7 @@ async def serve_health(
             "port, or telemetry.health_host to an address of this machine",
         ) from error
     return f"http://{f'[{host}]' if ':' in host else host}:{runner.addresses[0][1]}"
+
+
+def _verdict(name: str, *, yes: bool) -> JsonResponse:
+    return HTTPStatus.OK if yes else HTTPStatus.SERVICE_UNAVAILABLE, {name: yes}

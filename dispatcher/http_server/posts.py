@@ -48,6 +48,7 @@ _STATUSES: Mapping[PostRefusal, HTTPStatus] = {
     PostRefusal.BACKLOG: HTTPStatus.TOO_MANY_REQUESTS,
     PostRefusal.PAUSED: HTTPStatus.TOO_MANY_REQUESTS,
     PostRefusal.CLOSED: HTTPStatus.SERVICE_UNAVAILABLE,
+    PostRefusal.STANDBY: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 
@@ -248,8 +249,8 @@ def _refused(error: PostRefusedError) -> web.Response:
     response = _problem(_STATUSES[error.refusal], error.refusal, error.detail)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
-    if error.refusal is PostRefusal.CLOSED:
-        response.force_close()
+    if error.refusal in (PostRefusal.CLOSED, PostRefusal.STANDBY):
+        response.force_close()  # a new connection may find the dispatcher that leads
     return response
 
 

@@ -70,6 +70,17 @@ def open_socket(ledger: Path, configured: str) -> ControlSocket:
         return ControlSocket(private, listen(private), f"{path} cannot be made: {error.why}")
 
 
+def open_private_socket(name: str) -> ControlSocket:
+    """Listen in a private directory of this user, at a path that follows from ``name``.
+
+    Raises:
+        ControlAddressError: no socket can be made there.
+
+    """
+    path = _private_path(Path(name))
+    return ControlSocket(path, listen(path))
+
+
 def socket_path(ledger: Path, configured: str) -> Path:
     """Return the path of the control socket: the configured one, else one beside the ledger.
 

@@ -69,8 +69,12 @@ class ApiClient:
         body: bytes | None,
         parse: ParseResponse,
         token: AccessToken | None = None,
+        *,
+        sends: bool = False,
     ) -> Reply:
         """Make one request; ``target`` is path and query, ``body`` JSON.
+
+        ``sends`` means that it is a message to a person.
 
         Raises:
             TokenExpiredError: there is no valid token, and no request was made.
@@ -79,7 +83,7 @@ class ApiClient:
         token = token or self._tokens.fresh()
         lease = TokenLease(token.number, self._clock.monotonic() - token.issued)
         result, seconds = await self._http.request(
-            self._origin, method, target, _headers(token, body), body
+            self._origin, method, target, _headers(token, body), body, sends=sends
         )
         if isinstance(result, NoAnswer):
             return Reply(result, seconds, lease)

@@ -31,7 +31,7 @@ from dispatcher.platforms.http_connection import HttpConnection, RawResponse
 from dispatcher.platforms.http_errors import describe, is_not_http, speaks_no_tls
 from dispatcher.platforms.http_pool import ConnectionPool
 from dispatcher.platforms.request_timeouts import RequestTimeouts
-from dispatcher.ports import Clock
+from dispatcher.ports import ENDLESS, Clock, Tenure
 
 JSON_TYPE = "application/json"
 LONGEST_WINDOW_SECONDS = 86_400.0
@@ -54,13 +54,17 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class HttpOptions:
-    """How to reach the platform; times in seconds, paths and URLs as in the settings."""
+    """How to reach the platform; times in seconds, paths and URLs as in the settings.
+
+    A message leaves only during the ``tenure`` of the run.
+    """
 
     timeout: float = 10.0
     connect_timeout: float = 5.0
     connections: int = 64
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
+    tenure: Tenure = ENDLESS
 
 
 class Origin:
@@ -132,11 +136,13 @@ class HttpClient:
         target: str,
         headers: Mapping[str, str],
         body: bytes | None = None,
+        *,
+        sends: bool = False,
     ) -> tuple[HttpResponse | NoAnswer, float]:
         """Make one request; return its response, and the seconds that it took.
 
         ``target`` (path and query) and ``headers`` are sent unchanged: the caller guarantees that
-        they contain no line end.
+        they contain no line end. ``sends`` means that it is a message to a person.
         """
         start, due = self._clock.monotonic(), self._loop.time() + self._options.timeout
         request = origin.request(method, target, headers, body)
@@ -146,6 +152,9 @@ class HttpClient:
             connection = self._pool.take(origin.kept) or await self._pool.open(
                 origin.kept, origin.sample_request
             )
+            if sends and self._options.tenure.left() <= 0.0:  # it may have ended meanwhile
+                self._pool.give_back(origin.kept, connection)
+                raise ConnectionAbortedError("another run may have taken over")
             left = True
             message, content = await self._exchange(origin, connection, request, due)
             result = HttpResponse(message.code, message.headers, _json_object(content))

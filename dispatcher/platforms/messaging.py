@@ -118,7 +118,11 @@ class MessagingPlatform:
         self, step: Step, method: str, target: str, body: bytes | None, checked: str = ""
     ) -> Awaitable[Reply]:
         return self._api.call(
-            method, target, body, lambda response: read_answer(step, response, checked)
+            method,
+            target,
+            body,
+            lambda response: read_answer(step, response, checked),
+            sends=step is Step.NOTIFY or step is Step.OPEN,
         )
 
 

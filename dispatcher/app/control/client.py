@@ -57,7 +57,15 @@ def execute(store: OperatorStore, order: Order) -> CommandResult:
             raise ControlError(f"{locked}; it takes no commands at present: try again") from None
         reply = send_command(locked.socket, order.name, order.arguments())
         return CommandResult(reply, f"by the running dispatcher (pid {locked.holder})")
-    return CommandResult(answer, "in the ledger itself: no dispatcher is running on it")
+    return CommandResult(answer, f"in the ledger itself: {_who_looks(store)}")
+
+
+def _who_looks(store: OperatorStore) -> str:
+    """Return in words which runs look for an order that was carried out in the ledger."""
+    runs = store.runs_beside()
+    if not runs:
+        return "no dispatcher is running on it"
+    return f"the running dispatcher looks for it within seconds ({', '.join(runs)})"
 
 
 def running_status(store: OperatorStore, campaign: str | None) -> Mapping[str, Any] | None:

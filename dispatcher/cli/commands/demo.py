@@ -24,6 +24,7 @@ from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import FINAL
 from dispatcher.ports import OperatorStore
 from dispatcher.ports.questions import ContactRows, LineageRows, PagedRows, RejectedRows
+from dispatcher.settings import LedgerPlace
 
 R = TypeVar("R")
 
@@ -178,7 +179,7 @@ def _forward_signals(process: "subprocess.Popen[bytes]") -> Iterator[None]:
 def _read_evidence(files: DemoFolder) -> DemoEvidence:
     """Read the sandbox's log and the ledger."""
     effects = map(json.loads, files.effects.read_bytes().splitlines())
-    with operator_store(files.ledger) as store:
+    with operator_store(LedgerPlace.of_file(files.ledger)) as store:
         settled = tuple(
             row for status in FINAL for row in _all_rows(store, ContactRows(CAMPAIGN, status))
         )

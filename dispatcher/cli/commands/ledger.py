@@ -8,7 +8,13 @@ from pathlib import Path
 
 import click
 
-from dispatcher.app.store import adopt_file, back_up_file, operator_store
+from dispatcher.app.store import (
+    adopt_file,
+    back_up_file,
+    migrate_ledger,
+    operator_store,
+)
+from dispatcher.cli.commands.ledger_copy import copy
 from dispatcher.cli.config import ConfigOptions, ledger_file_options
 from dispatcher.cli.exit_codes import EPILOG, say
 from dispatcher.cli.formatting import plural
@@ -18,6 +24,7 @@ from dispatcher.cli.progress import show_counts
 from dispatcher.domain.errors import ExitCode
 from dispatcher.ports import LedgerError, LedgerLockedError
 from dispatcher.ports.care import ErasureReport, ErasureTarget, PruneOrder, ReportProgress
+from dispatcher.settings import LedgerPlace
 
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
 _YOUNGEST = _UNITS["d"]
@@ -28,7 +35,8 @@ _MIB = 1 << 20
 def ledger() -> None:
     """Maintain the ledger: prune, verify or copy it, adopt a copy, or forget a person.
 
-    verify and backup work while a dispatcher runs. For prune, forget and adopt stop the run first.
+    verify and backup work while a dispatcher runs. For prune, forget and adopt stop the run first,
+    unless the ledger is in a database: then prune and forget work while a dispatcher runs, too.
     """
 
 
@@ -60,19 +68,25 @@ def prune(  # noqa: PLR0913 - one parameter for each option
     Hashes of their keys stay, with the times of their messages, so that they are never new
     contacts again. The totals that `dispatcher status` shows do not change.
     """
-    path = options.ledger_path()
+    place = options.ledger_place()
     order = PruneOrder(time.time() - _age(older_than), campaign, parked, dry_run, vacuum)
-    with _exclusive_use(path, "prune"), _show_progress("pruning", progress=progress) as report:
-        pruned, left = operator_store(path).tend(order, report)
+    with _exclusive_use(place, "prune"), _show_progress("pruning", progress=progress) as report:
+        pruned, left = operator_store(place).tend(order, report)
     would = "would be removed" if order.dry else "were removed"
     click.echo(
         f"{plural(pruned.contacts, 'contact')}, {plural(pruned.lineage, 'lineage row')} and "
         f"{plural(pruned.rejected, 'rejected row')} {would}."
     )
-    click.echo(
-        f"The file has {left.whole / _MIB:,.1f} MiB; {left.free / _MIB:,.1f} MiB of them are "
-        "free and will be used again."
-    )
+    if place.file is None:
+        click.echo(
+            f"The tables have {left.whole / _MIB:,.1f} MiB; the server uses the free space in them "
+            "again after a vacuum."
+        )
+    else:
+        click.echo(
+            f"The file has {left.whole / _MIB:,.1f} MiB; {left.free / _MIB:,.1f} MiB of them are "
+            "free and will be used again."
+        )
     return ExitCode.DONE
 
 
@@ -85,17 +99,17 @@ def verify(options: ConfigOptions, *, quick: bool) -> int:
 
     The exit code is 4 if something is wrong; each finding says what to do.
     """
-    path, found = options.ledger_path(), 0
-    for finding in operator_store(path).verify(quick=quick):
+    place, found = options.ledger_place(), 0
+    for finding in operator_store(place).verify(quick=quick):
         if not finding.count:
             click.echo(f"ok    {finding.sound}")
             continue
         found += 1
         click.echo(f"FAIL  {finding.meaning}: {finding.count:,}; {finding.advice}")
     if found:
-        say(f"dispatcher: ledger {path}: {plural(found, 'problem')} found")
+        say(f"dispatcher: ledger {place}: {plural(found, 'problem')} found")
         return ExitCode.LEDGER
-    click.echo(f"Ledger {path} is intact.")
+    click.echo(f"Ledger {place} is intact.")
     return ExitCode.DONE
 
 
@@ -110,11 +124,11 @@ def backup(options: ConfigOptions, *, target: Path, force: bool, progress: bool 
 
     Only its owner can read the copy. It gets its name when it is complete.
     """
-    path = options.ledger_path()
+    place = options.ledger_place()
     with _show_progress("copying", progress=progress) as report:
-        found = back_up_file(path, target, overwrite=force, report=report)
+        found = back_up_file(place, target, overwrite=force, report=report)
     size = target.stat().st_size / _MIB
-    click.echo(f"Ledger {path} was copied to {target} ({size:,.1f} MiB).")
+    click.echo(f"Ledger {place} was copied to {target} ({size:,.1f} MiB).")
     for finding in found:
         click.echo(f"FAIL  {finding.meaning}: {finding.count:,}; {finding.advice}")
     return ExitCode.LEDGER if found else ExitCode.DONE
@@ -144,11 +158,11 @@ def forget(
     """
     if (contact is None) == (external_contact is None):
         raise click.UsageError("name either CONTACT or --external-contact ID")
-    path = options.ledger_path()
+    place = options.ledger_place()
     target = ErasureTarget(contact or external_contact or "", contact is None, campaign)
-    with _exclusive_use(path, "forget"), _show_progress("looking", progress=progress) as report:
-        forgotten = operator_store(path).tend(target, report)
-    return _report_erasure(path, target, forgotten)
+    with _exclusive_use(place, "forget"), _show_progress("looking", progress=progress) as report:
+        forgotten = operator_store(place).tend(target, report)
+    return _report_erasure(place, target, forgotten)
 
 
 @ledger.command(epilog=EPILOG, short_help="Accept a ledger that is a copy.")
@@ -161,24 +175,45 @@ def adopt(options: ConfigOptions) -> int:
     messages that were sent after it was made: they are sent again unless you remove these people
     from the source.
     """
-    path = options.ledger_path()
-    with _exclusive_use(path, "adopt"):
-        adopted = adopt_file(path)
+    place = options.ledger_place()
+    with _exclusive_use(place, "adopt"):
+        adopted = adopt_file(place)
     if adopted is None:
-        click.echo(f"Ledger {path} is not a copy: nothing was changed.")
+        click.echo(f"Ledger {place} is not a copy: nothing was changed.")
     else:
-        click.echo(f"Ledger {path} was adopted: {adopted}.")
+        click.echo(f"Ledger {place} was adopted: {adopted}.")
     return ExitCode.DONE
 
 
-def _report_erasure(path: Path, target: ErasureTarget, forgotten: ErasureReport) -> int:
+ledger.add_command(copy)
+
+
+@ledger.command(epilog=EPILOG, short_help="Bring the tables in a database to this version.")
+@ledger_file_options
+@debug_option
+def migrate(options: ConfigOptions) -> int:
+    """Bring the tables of a ledger in a database to the version of this dispatcher.
+
+    An empty database becomes a ledger. End all runs on it before. Its user must own the schema
+    `dispatcher`, or be permitted to create it; runs need less, see docs/ledger-postgres.md.
+    """
+    place = options.ledger_place()
+    before, after = migrate_ledger(place)
+    if before == after:
+        click.echo(f"Ledger {place} has the schema {after} already: nothing was changed.")
+    else:
+        click.echo(f"Ledger {place} was brought from schema {before} to {after}.")
+    return ExitCode.DONE
+
+
+def _report_erasure(place: LedgerPlace, target: ErasureTarget, forgotten: ErasureReport) -> int:
     if forgotten.known_before:
         click.echo("Nothing is left to erase: the ledger has only a hash of it.")
         return ExitCode.DONE
     if not (forgotten.contacts or forgotten.rejected or forgotten.refused):
         other = "" if target.is_external else ", or name the person with --external-contact"
         raise LedgerError(
-            f"ledger {path}: nothing in it names {target.name!r}; check the key or the id{other}"
+            f"ledger {place}: nothing in it names {target.name!r}; check the key or the id{other}"
         )
     click.echo(
         f"{plural(forgotten.contacts, 'contact')} and "
@@ -191,20 +226,20 @@ def _report_erasure(path: Path, target: ErasureTarget, forgotten: ErasureReport)
         )
     if forgotten.in_log:
         say(
-            f"dispatcher: ledger {path}: another program reads it, so its log still contains what "
+            f"dispatcher: ledger {place}: another program reads it, so its log still contains what "
             "was erased; close that program and run this command again"
         )
     return ExitCode.DONE if not (forgotten.in_log or forgotten.refused) else ExitCode.LEDGER
 
 
 @contextmanager
-def _exclusive_use(path: Path, command: str) -> Iterator[None]:
+def _exclusive_use(place: LedgerPlace, command: str) -> Iterator[None]:
     """Say what to do if a dispatcher uses the ledger."""
     try:
         yield
     except LedgerLockedError as error:
         raise LedgerError(
-            f"ledger {path}: a dispatcher (pid {error.holder}) uses it; stop it, run "
+            f"ledger {place}: a dispatcher (pid {error.holder}) uses it; stop it, run "
             f"`dispatcher ledger {command}` again, and start it again"
         ) from None
 

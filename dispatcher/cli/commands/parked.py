@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -23,6 +22,7 @@ from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ports.orders import DropOrder, ReplayOrder, Selection
 from dispatcher.ports.questions import ParkedContacts
+from dispatcher.settings import LedgerPlace
 
 COLUMNS = (
     "id", "campaign", "key", "conversation_id", "reason", "parked_at", "attempts", "sends",
@@ -192,7 +192,7 @@ def drop(
     return replay_or_drop("drop", ledger, selected.selection(campaign, limit), yes=yes)
 
 
-def replay_or_drop(verb: Verb, ledger: Path, selection: Selection, *, yes: bool) -> ExitCode:
+def replay_or_drop(verb: Verb, ledger: LedgerPlace, selection: Selection, *, yes: bool) -> ExitCode:
     """Let the selected contacts be replayed or dropped, after a person has confirmed it.
 
     Raises:

@@ -1,7 +1,5 @@
 """``dispatcher pause`` and ``dispatcher resume``."""
 
-from pathlib import Path
-
 import click
 
 from dispatcher.app.control import client
@@ -12,9 +10,10 @@ from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import debug_option
 from dispatcher.domain.errors import ExitCode
 from dispatcher.ports.orders import ApproveOrder, PauseOrder, ResumeOrder
+from dispatcher.settings import LedgerPlace
 
 
-def _approve(ledger: Path, campaign: str | None) -> int:
+def _approve(ledger: LedgerPlace, campaign: str | None) -> int:
     done = client.execute(operator_store(ledger), ApproveOrder(campaign))
     for name, kind in done.answer["approved"].items():
         click.echo(f"Campaign {name} is resumed; these refusals are final from now on: {kind}.")

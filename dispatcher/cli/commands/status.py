@@ -4,13 +4,13 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
 
 from dispatcher.app.control import client
 from dispatcher.app.control.status_json import from_json, to_json
+from dispatcher.app.leadership import held_json
 from dispatcher.app.store import operator_store
 from dispatcher.app.wiring import make_policy
 from dispatcher.cli import formatting, summary, tables
@@ -18,14 +18,15 @@ from dispatcher.cli.condition_report import condition_lines
 from dispatcher.cli.config import LedgerOptions, ledger_options
 from dispatcher.cli.consoles import OutputConsole
 from dispatcher.cli.exit_codes import EPILOG
+from dispatcher.cli.leader_report import is_led, leader_lines
 from dispatcher.cli.options import debug_option, json_option
 from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.status import SendAnswer, Status
 from dispatcher.ports import Backlog
-from dispatcher.ports.questions import CampaignStatus, StatusOf
-from dispatcher.settings import requests_per_minute
+from dispatcher.ports.questions import CampaignStatus, LeasesNow, StatusOf
+from dispatcher.settings import LedgerPlace, requests_per_minute
 
 WATCH_SECONDS = 2.0
 """How often --watch reads the status again."""
@@ -45,6 +46,7 @@ StatusReport = Mapping[str, Any]
 def status(options: LedgerOptions, *, as_json: bool, watch: bool) -> int:
     """Show the status of a campaign: from the running dispatcher, else from the ledger.
 
+    With a ledger in PostgreSQL it also shows which dispatcher leads, on which machine.
     First its condition: what is wrong, the evidence, and what to do. Then it has contacts by
     status and reason, how many are due and since when, halts, pauses, rates, and
     how long the contacts of the ledger take with the quota.
@@ -71,7 +73,7 @@ def status(options: LedgerOptions, *, as_json: bool, watch: bool) -> int:
 
 
 def read_status(
-    ledger: Path, campaign: str | None, quota: float | None = None,
+    ledger: LedgerPlace, campaign: str | None, quota: float | None = None,
     policy: ReconcilePolicy | None = None,
 ) -> StatusReport:  # fmt: skip
     """Return the status of a ledger's campaigns.
@@ -97,6 +99,7 @@ def read_status(
     unfinished = ("due", "later", "busy")
     left = sum(int(status_of["backlog"][name]) for status_of in campaigns for name in unfinished)
     requests_per_contact = _requests_per_contact(run)
+    leases = [held_json(one) for one in store.look(LeasesNow())]
     return {
         "source": source,
         "campaigns": campaigns,
@@ -105,6 +108,7 @@ def read_status(
         "requests_per_second": quota,
         "eta_seconds": round(left * requests_per_contact / quota, 1) if quota else None,
         "run": run,
+        "leases": leases,
     }
 
 
@@ -120,6 +124,8 @@ def show(report: StatusReport, now: float) -> None:
         console.print(waiting(campaign.backlog, in_doubt, now), *_pause(campaign, now))
         if campaign.doubts is not None:
             console.print(doubtful(campaign.doubts))
+    for line in leader_lines(report["leases"]):
+        console.print(line, markup=False, soft_wrap=True)
     for line in (*_eta(report), *_run(report, now)):
         console.print(line)
 
@@ -205,6 +211,10 @@ def _eta(report: StatusReport) -> list[str]:
 def _run(report: StatusReport, now: float) -> list[str]:
     run = report["run"]
     if run is None:
+        if is_led(report["leases"]):
+            return [
+                "This was read from the ledger: the dispatcher that leads is not asked from here."
+            ]
         return ["No dispatcher is running: this was read from the ledger."]
     rates, gauges, clients = run["rates"], run["gauges"] or {}, run.get("clients", {})
     in_flight = (

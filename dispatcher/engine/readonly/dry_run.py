@@ -41,6 +41,11 @@ class LedgerView(Protocol):
         """How many contacts are in doubt."""
         ...
 
+    @property
+    def has_contacts(self) -> bool:
+        """Whether the campaign has had a contact, whatever became of it."""
+        ...
+
     def streams(self) -> Mapping[str, Stream]:
         """Return how far each stream was read, by fingerprint."""
         ...

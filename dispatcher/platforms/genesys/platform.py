@@ -158,7 +158,7 @@ class GenesysPlatform:
         existing = step is Step.NOTIFY
         body = agentless(self._sender, contact.text, person, address, existing=existing)
         parse = partial(read_sent, step)
-        reply = await self._api.call("POST", AGENTLESS_PATH, orjson.dumps(body), parse)
+        reply = await self._api.call("POST", AGENTLESS_PATH, orjson.dumps(body), parse, sends=True)
         if isinstance(reply.result, Answer):
             self._lineage.note(previous, reply.result.conversation_id)
         return reply

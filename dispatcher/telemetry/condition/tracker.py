@@ -19,6 +19,7 @@ from dispatcher.domain.events import (
     Deferred,
     Gauges,
     Halted,
+    LeaderState,
     LedgerState,
     MetricsDropped,
     QuotaUse,
@@ -53,6 +54,9 @@ WINDOWS_AFTER_REFUSALS = 2.0
 pacer takes there for use by others, because it did not send, proves no other program."""
 REMEMBERED_CONFLICTS = 4096
 """Contacts whose conflicts are counted once: a contact that is refused again is no second one."""
+
+NO_GAUGES = Gauges(in_flight=0, backlog=0, oldest_due=0.0, pace=0.0, quota_used=0.0)
+"""What is known before the first gauges."""
 
 _PARKED = Status.PARKED  # a member of an enum takes longer to look up
 
@@ -110,6 +114,8 @@ class ConditionTracker(HandlerSink):
         self._sinks = SinkTimes(monotonic)
         self._rows = RowWindow(TEN_MINUTES)
         self._still = StandstillClock(self._started)
+        self._away = 0.0
+        self._gauges = NO_GAUGES
         self.handlers = {
             RowsRead: self._rows.add,
             Settled: self._settle,
@@ -122,6 +128,7 @@ class ConditionTracker(HandlerSink):
             Halted: self._halt,
             Resumed: self._resume,
             Gauges: self._judge,
+            LeaderState: self._look_at_ledger,
         }
 
     def _settle(self, event: Settled) -> None:
@@ -164,7 +171,14 @@ class ConditionTracker(HandlerSink):
         if event.reason in CAMPAIGN_HALTS:
             self._halts.end(event)
 
+    def _look_at_ledger(self, event: LeaderState) -> None:
+        """Judge by the last gauges while the ledger is away: there are no others then."""
+        self._away = event.away
+        if event.leading and event.away:
+            self._judge(self._gauges)
+
     def _judge(self, gauges: Gauges) -> None:
+        self._gauges = gauges
         now = self._monotonic()
         before = self.condition.cause
         judged = judge(self._facts(gauges, now))
@@ -206,6 +220,7 @@ class ConditionTracker(HandlerSink):
             source=gauges.source,
             expected_every=self._options.expected_every,
             ledger=gauges.ledger,
+            ledger_away=self._away,
             disk=self._disk_trend(gauges.ledger, now),
             loop_lag=gauges.loop_lag,
             dropped=five["dropped"],
@@ -254,7 +269,7 @@ class ConditionTracker(HandlerSink):
 
     def _disk_trend(self, ledger: LedgerState | None, now: float) -> DiskTrend:
         """Return how the disk changed since the oldest measurement that is kept."""
-        if ledger is None:
+        if ledger is None or ledger.free is None:
             return DiskTrend()
         if not self._disk or now - self._disk[-1][0] >= DISK_STEP:
             self._disk.append((now, ledger))
@@ -262,7 +277,7 @@ class ConditionTracker(HandlerSink):
             self._disk.popleft()
         at, first = self._disk[0]
         seconds = now - at
-        if not seconds:
+        if not seconds or first.free is None:
             return DiskTrend()
-        fall, growth = first.free - ledger.free, ledger.size - first.size
+        fall, growth = (first.free or 0) - ledger.free, ledger.size - first.size
         return DiskTrend(seconds, fall / seconds, growth / seconds)

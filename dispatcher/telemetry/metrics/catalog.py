@@ -76,6 +76,8 @@ GAUGES: Mapping[str, tuple[str, ...]] = {
     "ledger.size": (),
     "ledger.disk_free": (),
     "ledger.commit": (),
+    "ledger.away": (),
+    "leader": (),
     "loop.lag": (),
     "halted": ("reason",),
     "halted.seconds": ("reason",),

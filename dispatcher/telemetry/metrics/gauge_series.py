@@ -57,5 +57,6 @@ def _of_source(source: SourceState) -> Iterator[tuple[Key, float]]:
 
 def _of_ledger(ledger: LedgerState) -> Iterator[tuple[Key, float]]:
     yield ("ledger.size",), ledger.size
-    yield ("ledger.disk_free",), ledger.free
+    if ledger.free is not None:
+        yield ("ledger.disk_free",), ledger.free
     yield ("ledger.commit",), round(ledger.commit * MS, 3)

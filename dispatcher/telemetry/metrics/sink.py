@@ -14,6 +14,7 @@ from dispatcher.domain.events import (
     Gauges,
     Halted,
     InDoubt,
+    LeaderState,
     PostAnswered,
     Resumed,
     RetryLoop,
@@ -43,7 +44,8 @@ _CLOSE_SECONDS = 1.5
 class StatsdSink(HandlerSink):
     """Sends every event to a Datadog agent; `emit` waits for nothing.
 
-    Nothing is sent before `begin`, so that a start that fails leaves no trace but its exit. Counts
+    Nothing is sent before `begin`, so that a start that fails leaves no trace but its exit; a
+    standby sends only its gauges from `begin_standby` on. Counts
     and samples are aggregated, and leave every ``flush_seconds``. Every count is sent as 0 at the
     start. ``halted`` for every reason, and ``suppression.kept_last``, are sent as 0 or 1, at the
     start, when they change, and with each `Gauges`; so is ``heartbeat``, always as 1. ``clients``
@@ -61,6 +63,7 @@ class StatsdSink(HandlerSink):
         self._client = DogStatsdClient(agent, tags, flush_seconds, log, on_dropped)
         self._clients = clients
         self._mode = ""
+        self._is_sending = False
         self._halts = HaltSeries(clients, monotonic)
         self._list_kept = 0
         self._series = GaugeSeries()
@@ -74,7 +77,16 @@ class StatsdSink(HandlerSink):
             self._client.count(key, 0)
         self._client.count(("run.started", mode))
         self._send_alarms()
-        self._client.start()
+        self._start()
+
+    def begin_standby(self) -> None:
+        """Send what was measured so far, and from now on, although the run waits for its turn."""
+        self._start()
+
+    def _start(self) -> None:
+        if not self._is_sending:
+            self._is_sending = True
+            self._client.start()
 
     def discard(self) -> None:
         """Forget what has not left: the start has failed after all."""
@@ -112,6 +124,7 @@ class StatsdSink(HandlerSink):
             TokenRequested: self._token_requested,
             Halted: self._halted,
             Resumed: self._resumed,
+            LeaderState: self._leader_state,
             SinkLagged: lambda e: self._client.gauge(("lineage.sink_lag", e.sink), e.rows),
             SuppressionListKept: self._set_list_kept,
             ConditionJudged: self._condition,
@@ -161,6 +174,10 @@ class StatsdSink(HandlerSink):
     def _resumed(self, event: Resumed) -> None:
         self._halts.resume(event)
         self._send_alarms()
+
+    def _leader_state(self, event: LeaderState) -> None:
+        self._client.gauge(("leader",), int(event.leading))
+        self._client.gauge(("ledger.away",), round(event.away, 3))
 
     def _set_list_kept(self, event: SuppressionListKept) -> None:
         self._list_kept = int(event.kept)
