@@ -6,8 +6,12 @@
 #   make round-trip  from Snowflake and back, against a local server
 #   make picture  draw docs/demo.svg from a demo              make diagnose  faults by monitors
 #   make properties  1,000 examples of each property that has no number of its own (EXAMPLES=1000)
+#   make test-long  plays with PostgreSQL that are too long for make test
+#   make test-postgres  the acceptance suites with ledgers in PostgreSQL
 #   make crash-posts  kill runs while clients repeat every post, compare
+#   make crash LEDGER=postgres  kill runs whose ledger is in PostgreSQL, and servers, compare
 #   make sinks  kill exports to each kind of sink at each step, compare the rows
+#   make failover  kill, stop and drain the leader of two dispatchers, compare (KILLS=50)
 #   make receiver  send metrics to npm's statsd (needs node and npm), and compare what it reads
 # Another Python: make test PYTHON=python3.12. Kills with first calls learnt: make crash FIRST_CALL=learn
 
@@ -16,6 +20,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 WORKERS ?= 5
 FIRST_CALL ?= check
+KILLS ?= 50
+LEDGER ?= file
 EXAMPLES ?= 1000
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -26,7 +32,8 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-con
 	--generate-hashes --strip-extras --allow-unsafe --no-emit-options
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check bench round-trip crash crash-posts sinks diagnose properties picture receiver fmt lock clean
+.PHONY: help demo test test-long test-postgres check bench round-trip crash crash-posts failover sinks diagnose \
+	properties picture receiver fmt lock clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -47,6 +54,12 @@ check: $(VENV)/.dev
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
+test-long: $(VENV)/.dev
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m long $(ARGS)
+
+test-postgres: $(VENV)/.dev
+	@LEDGER=postgres $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/acceptance $(ARGS)
+
 crash-posts: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.posting_crash $(ARGS)
 
@@ -54,7 +67,11 @@ sinks: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.sinks_whole $(ARGS)
 
 crash: $(VENV)/.dev
-	@$(BIN)/python -m tests.support.crash_whole --first-call $(FIRST_CALL) $(ARGS)
+	@$(BIN)/python -m tests.support.crash_whole --first-call $(FIRST_CALL) --ledger $(LEDGER) \
+		$(ARGS)
+
+failover: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.failover --kills $(KILLS) $(ARGS)
 
 diagnose: $(VENV)/.dev
 	@$(BIN)/python -m tests.diagnose.run $(ARGS)
@@ -82,6 +99,8 @@ lock: $(VENV)/.dev
 	$(COMPILE) -o requirements/base.txt pyproject.toml
 	$(COMPILE) --extra dev -c requirements/base.txt -c requirements/build.txt \
 		-o requirements/dev.txt pyproject.toml
+	$(COMPILE) --extra postgres -c requirements/base.txt -c requirements/dev.txt \
+		-o requirements/postgres.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt -o requirements/bench.txt requirements/bench.in
 
 clean:

@@ -15,6 +15,11 @@ from dispatcher.sandbox.contact_files import write_contacts
 from tests.support.forked_process import ROOT, clean_environment
 from tests.support.sandbox_process import SandboxProcess
 from tests.support.scenario_runner import CREDENTIALS
+from tests.support.servers.postgres import PASSWORD
+
+PASSWORD_VARIABLE = "LEDGER_PASSWORD"
+"""Has the password of a ledger's database."""
+SECRETS = {PASSWORD_VARIABLE: PASSWORD}
 
 RESULTS = ROOT / "var" / "benchmarks"
 
@@ -25,7 +30,7 @@ text = "Hello {{first_name}}"
 base_url = "{url}"
 requests_per_minute = 10000000
 [ledger]
-path = "{ledger}"
+{ledger_keys}
 [engine]
 workers = {workers}
 [telemetry]
@@ -45,6 +50,12 @@ def write_config(folder: Path, name: str, **values: object) -> Path:
     """Write a configuration with everything on, and return its path."""
     path = folder / f"{name}.toml"
     given = {"ledger": folder / f"{name}.db", "log": folder / f"{name}.log", **values}
+    url = given.pop("ledger_url", "")
+    given["ledger_keys"] = (
+        f'url = "{url}"\npassword_variable = "{PASSWORD_VARIABLE}"'
+        if url
+        else f'path = "{given["ledger"]}"'
+    )
     path.write_text((CAMPAIGN + SETTINGS).format(**given))
     return path
 

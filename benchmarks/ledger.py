@@ -8,17 +8,27 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 from benchmarks.filled import fill
-from benchmarks.harness import RESULTS, contacts, keep, measured, median, table, write_config
+from benchmarks.harness import (
+    RESULTS,
+    SECRETS,
+    contacts,
+    keep,
+    measured,
+    median,
+    table,
+    write_config,
+)
 from dispatcher.domain.contact import Contact
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ledgers.schema import open_for_writing
 from dispatcher.ledgers.write import admission, claims, index_staging
-from dispatcher.ports import Batch
+from dispatcher.ports import Batch, Ledger
 from tests.support.forked_process import ROOT, clean_environment
 from tests.support.sandbox_process import SCENARIOS, SandboxProcess, sandbox
 from tests.support.scenario_runner import CREDENTIALS
@@ -32,9 +42,12 @@ CLAIM = 1.2
 WHOLE = 1.1
 """By so much a whole run may take longer than with an empty ledger."""
 Measure = Callable[[Path, SandboxProcess], float]
+Place = Callable[[str, str], dict[str, object]]
+"""Returns what names the ledger of a side in a configuration that has a name."""
 
-_READY = 20_000
-_CLAIMS = 100
+READY = 20_000
+"""Contacts of which some are claimed."""
+CLAIMS = 100
 _POLL_SECONDS = 0.002
 
 
@@ -51,32 +64,39 @@ def run(rows: int, count: int, repeats: int) -> dict[str, Any]:
         figures: dict[str, dict[str, list[float]]] = {}
         figures["status"] = {"filled": [_status(filled) for _ in range(repeats)]}
         with sandbox(SCENARIOS / "bench.toml", folder / "effects.jsonl") as world:
-            figures["first send"] = _measure_sides(folder, filled, repeats, world, 200, _first_send)
-            figures["whole run"] = _measure_sides(folder, filled, repeats * 3, world, count, _whole)
+            place = partial(_place, folder, filled)
+            figures["first send"] = measure_sides(folder, place, repeats, world, 200, first_send)
+            figures["whole run"] = measure_sides(
+                folder, place, repeats * 3, world, count, whole_run
+            )
             figures["moving, a contact"] = {"filled": [merge_staged_rows(filled) / count]}
         figures["claim"] = _claims(folder, filled, repeats, _claim)
         figures["claim, answered"] = _claims(folder, filled, repeats, _answered_claim)
     return _report(rows, figures)
 
 
-def _measure_sides(
-    folder: Path, filled: Path, repeats: int, world: SandboxProcess, count: int, measure: Measure
+def _place(folder: Path, filled: Path, side: str, name: str) -> dict[str, object]:
+    """Return the file of a side; the filled ledger is at rest before each of its turns."""
+    if side == "filled":
+        merge_staged_rows(filled)
+    return {"ledger": filled if side == "filled" else folder / f"{name}.db"}
+
+
+def measure_sides(
+    folder: Path, place: Place, repeats: int, world: SandboxProcess, count: int, measure: Measure
 ) -> dict[str, list[float]]:
     """Measure one side after the other, after a first pair that only warms up.
 
-    The sides take turns in being first. The filled ledger is at rest before each of its turns.
+    The sides take turns in being first.
     """
     found: dict[str, list[float]] = {side: [] for side in SIDES}
     for number in range(-1, repeats):
         for side in SIDES[:: -1 if number % 2 else 1]:
-            if side == "filled":
-                merge_staged_rows(filled)
             name = f"{measure.__name__}-{side}-{number}"
             source = contacts(folder, name, count, crc32(name.encode()))
-            ledger = filled if side == "filled" else folder / f"{name}.db"
             config = write_config(
                 folder, name, contacts=source, url=world.url, workers=WORKERS, statsd_port=9,
-                ledger=ledger,
+                **place(side, name),
             )  # fmt: skip
             before = world.counts()["effects"]
             seconds = measure(config, world)
@@ -97,14 +117,14 @@ def merge_staged_rows(ledger: Path) -> float:
     return time.perf_counter() - began
 
 
-def _first_send(config: Path, world: SandboxProcess) -> float:
+def first_send(config: Path, world: SandboxProcess) -> float:
     """Return seconds from the start of the real command until a message took effect."""
     before = world.counts()["effects"]
     command = [sys.executable, "-m", "dispatcher", "run", "--config", str(config), "--once"]
     began = time.perf_counter()
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT,
-        env={**clean_environment(), **CREDENTIALS},
+        env={**clean_environment(), **CREDENTIALS, **SECRETS},
     )  # fmt: skip
     while world.counts()["effects"] == before and process.poll() is None:
         time.sleep(_POLL_SECONDS)
@@ -115,9 +135,9 @@ def _first_send(config: Path, world: SandboxProcess) -> float:
     return seconds
 
 
-def _whole(config: Path, _world: SandboxProcess) -> float:
+def whole_run(config: Path, _world: SandboxProcess) -> float:
     """Return seconds of a whole run; modules are imported before the clock starts."""
-    return float(measured("whole.py", config)["seconds"])
+    return float(measured("whole.py", config, environment=SECRETS)["seconds"])
 
 
 def _status(ledger: Path) -> float:
@@ -144,8 +164,9 @@ def _claims(
     return found
 
 
-def _people(number: int) -> list[Contact]:
-    keys = [f"claim-{number}-{index}" for index in range(_READY)]
+def people(number: int) -> list[Contact]:
+    """Return contacts that are in no ledger yet."""
+    keys = [f"claim-{number}-{index}" for index in range(READY)]
     return [Contact(key, key, "Hello somebody", external_contact_id=key) for key in keys]
 
 
@@ -156,12 +177,12 @@ def _claim(path: Path, number: int) -> float:
         (campaign,) = connection.execute("SELECT id FROM campaign").fetchone()
         (last,) = connection.execute("SELECT COALESCE(MAX(id), 0) FROM contact").fetchone()
         connection.execute("BEGIN IMMEDIATE")
-        ids = iter(range(last + 1, last + 1 + _READY))
-        batch = Batch(_people(number))
+        ids = iter(range(last + 1, last + 1 + READY))
+        batch = Batch(people(number))
         admission.admit(connection, campaign, ids, batch, admission.ClaimOptions(0, 0))
         connection.execute("COMMIT")
         times = []
-        for _ in range(_CLAIMS):
+        for _ in range(CLAIMS):
             connection.execute("BEGIN IMMEDIATE")
             began = time.perf_counter()
             taken = claims.claim(connection, campaign, 100, 1.0)
@@ -182,19 +203,24 @@ def _answered_claim(path: Path, number: int) -> float:
 
 
 async def _answers(path: Path, number: int) -> list[float]:
-    times = []
     async with await SqliteLedger.open(path, "bench") as ledger:
-        await ledger.admit(Batch(_people(number)), 0.0, 0)
-        for _ in range(_CLAIMS):
-            began = time.perf_counter()
-            await ledger.claim(100, 1.0)
-            times.append(time.perf_counter() - began)
+        return await answered_claims(ledger, number)
+
+
+async def answered_claims(ledger: Ledger, number: int) -> list[float]:
+    """Return the seconds that each claim of 100 takes until it is answered."""
+    times = []
+    await ledger.admit(Batch(people(number)), 0.0, 0)
+    for _ in range(CLAIMS):
+        began = time.perf_counter()
+        await ledger.claim(100, 1.0)
+        times.append(time.perf_counter() - began)
     return times
 
 
 def _forget(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM contact WHERE reason IS NULL")
-    connection.execute("UPDATE campaign SET admitted = admitted - ?", (_READY,))
+    connection.execute("UPDATE campaign SET admitted = admitted - ?", (READY,))
 
 
 def _report(rows: int, figures: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
@@ -211,7 +237,7 @@ def _report(rows: int, figures: dict[str, dict[str, list[float]]]) -> dict[str, 
         "claim": f"<= {CLAIM}",
     }
     for name, sides in figures.items():
-        times = [_figure(median(sides[side])) if side in sides else "-" for side in SIDES]
+        times = [figure(median(sides[side])) if side in sides else "-" for side in SIDES]
         ratio = f"{ratios[name]:.2f}" if name in ratios else "-"
         shown.append([name, *times, ratio, promises.get(name, "-")])
     print(table(shown))
@@ -226,5 +252,6 @@ def _report(rows: int, figures: dict[str, dict[str, list[float]]]) -> dict[str, 
     return result
 
 
-def _figure(seconds: float) -> str:
+def figure(seconds: float) -> str:
+    """Return a time as it is shown."""
     return f"{seconds:.2f} s" if seconds >= 0.1 else f"{seconds * 1e3:.2f} ms"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import limiter
+from benchmarks import leader_change, limiter
 from benchmarks.harness import keep, table
 from tests.support import two_clients
 from tests.support.scenario_runner import Play, play
@@ -29,7 +29,9 @@ class Case:
     """A platform's quota per client and window, other users of it, and the promised shares.
 
     ``configured_window`` is the setting, where it is not the platform's own. ``limiter`` is what
-    an ``AsyncLimiter`` alone is made with; such a row promises nothing.
+    an ``AsyncLimiter`` alone is made with; such a row promises nothing. ``changes`` is the signal
+    that ends the leader of two dispatchers again and again; while none leads the quota is not used,
+    so such a row promises only how much is refused.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Case:
     throttled: float = 0.0001
     configured_window: float | None = None
     limiter: tuple[float, float] | None = None
+    changes: signal.Signals | None = None
 
     def scenario(self, seed: int) -> str:
         """Return the sandbox's scenario."""
@@ -57,6 +60,8 @@ class Case:
 
     def holds(self, outcome: dict[str, Any]) -> bool:
         """Return whether a measured outcome keeps the promise."""
+        if self.changes is not None:
+            return bool(outcome["throttled"] <= self.throttled)
         return self.limiter is not None or (
             outcome["used"] >= self.used
             and outcome["throttled"] <= self.throttled
@@ -68,6 +73,8 @@ class Case:
         """The promise in words."""
         if self.limiter is not None:
             return "-"
+        if self.changes is not None:
+            return f"<= {self.throttled:.2%}"
         return f">= {self.used:.0%}, <= {self.throttled:.2%}" if self.used else "p99 < 1 s"
 
 
@@ -79,6 +86,8 @@ CASES = (
     Case("other, bursts", others="burst", used=0.90, throttled=0.01),
     Case("two clients", allowed=300, clients=2, used=0.97, throttled=0.001),
     Case("300 a minute", allowed=300, window=60.0, used=0.0),
+    Case("leader drained", allowed=600, window=10.0, throttled=0.001, changes=signal.SIGTERM),
+    Case("leader killed", allowed=600, window=10.0, throttled=0.001, changes=signal.SIGKILL),
     Case("AsyncLimiter(600, 2)", limiter=(600, 2.0)),
     Case("AsyncLimiter(1, 2 / 600)", limiter=(1, 2.0 / 600)),
 )
@@ -99,7 +108,7 @@ def run(
     rows: list[list[object]] = [["case", "windows", "used", "429", "state.age p99", "promised"]]
     for case, outcome in zip(cases, outcomes, strict=True):
         used = f"{outcome['used']:.1%}" if outcome["windows"] else "-"
-        age = "-" if case.limiter else f"{outcome['state_age_p99']:.3f} s"
+        age = "-" if case.limiter or case.changes else f"{outcome['state_age_p99']:.3f} s"
         throttled = f"{outcome['throttled']:.2%}"
         rows.append([case.name, outcome["windows"], used, throttled, age, case.promise])
     print(table(rows))
@@ -115,6 +124,8 @@ def _measure(case: Case, seconds: float, seed: int) -> dict[str, Any]:
         "platform.window_seconds": case.configured_window or case.window,
         "telemetry.log_level": "warning",
     }
+    if case.changes is not None:
+        return _measure_changes(case, settings, seconds, seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "scenario.toml"
@@ -129,6 +140,19 @@ def _measure(case: Case, seconds: float, seed: int) -> dict[str, Any]:
             else:
                 counts, ages = _run_dispatcher(played, seconds)
     return {"case": case.name, **_shares(counts), "state_age_p99": _p99(ages) / 1000.0}
+
+
+def _measure_changes(
+    case: Case, settings: dict[str, Any], seconds: float, seed: int
+) -> dict[str, Any]:
+    assert case.changes is not None
+    count = int(case.allowed / case.window * seconds) + 500
+    del settings["telemetry.log_level"]  # what the leaders log is how they are known
+    found = leader_change.measure(
+        case.scenario(seed), settings, by=case.changes, seconds=seconds, seed=seed, count=count
+    )
+    shares = _shares(found["counts"])
+    return {"case": case.name, **shares, "changes": found["changes"], "state_age_p99": 0.0}
 
 
 def _run_dispatcher(played: Play, seconds: float) -> tuple[dict[str, Any], list[float]]:

@@ -11,10 +11,14 @@ from typing import Any
 
 from benchmarks import (
     before_after,
+    daemons,
+    database,
     growth,
     intake,
     ledger,
+    ledgers,
     memory,
+    moving,
     overhead,
     quota,
     reading,
@@ -30,7 +34,12 @@ BENCHMARKS: Mapping[str, Callable[[Options], dict[str, Any]]] = {
     "telemetry-before-after": lambda o: before_after.run(o.before, o.contacts, o.repeats or 9),
     "quota": lambda o: quota.run(o.seconds),
     "memory": lambda o: memory.run((10_000, o.rows or 1_000_000)),
-    "ledger": lambda o: ledger.run(o.rows or 10_000_000, o.contacts, o.repeats or 5),
+    "daemons": lambda o: daemons.run(o.contacts, o.repeats or 5),
+    "ledger": lambda o: (database if o.ledger == "postgres" else ledger).run(
+        o.rows or 10_000_000, o.contacts, o.repeats or 5
+    ),
+    "moving": lambda o: moving.run(o.rows or 1_000_000),
+    "ledgers": lambda o: ledgers.run(o.contacts, o.repeats or 5, o.ledger),
     "reading": lambda o: reading.run(o.rows or 200_000, o.repeats or 5),
     "intake": lambda o: intake.run(o.rows or 10_000, o.repeats or 3),
     "sources": lambda o: sources.run(o.parts, o.rows or 1_000_000),
@@ -63,8 +72,9 @@ def _parser() -> argparse.ArgumentParser:
         "--contacts",
         type=int,
         default=20_000,
-        help="of a run of overhead, ledger, growth",
+        help="of a run of overhead, ledger, ledgers, daemons, growth",
     )
+    add("--ledger", choices=ledgers.KINDS, default="", help="of ledgers; both by default")
     add(
         "--repeats",
         type=int,
@@ -75,8 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--rows",
         type=int,
-        help="of memory and sources: 1,000,000; ledger: 10,000,000; reading: 200,000; requests: "
-        "5,000; intake: 10,000 posts",
+        help="of memory, moving and sources: 1,000,000; ledger: 10,000,000; reading: 200,000; "
+        "requests: 5,000; intake: 10,000 posts",
     )
     add(
         "--parts",

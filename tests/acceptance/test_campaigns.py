@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from dispatcher.domain.status import Status
+from dispatcher.ports.orders import PauseOrder
 from dispatcher.sandbox.contact_files import write_contacts
 from dispatcher.sandbox.scenario.scenario import load
 from tests.support import statsd
 from tests.support.forked_process import Forked, clean_environment
 from tests.support.ledger_reader import LedgerReader
+from tests.support.ledgers import AnyLedger, ledger_in, operator_of, settings_of
 from tests.support.sandbox_process import sandbox
 from tests.support.scenario_runner import CREDENTIALS, QUICK
 
@@ -48,7 +50,7 @@ class Stage:
     def __init__(self, folder: Path, running, metrics) -> None:
         self.folder, self.sandbox, self.metrics = folder, running, metrics
         self.contacts = folder / "contacts.csv"
-        self.ledger = folder / "ledger.db"
+        self.ledger = ledger_in(folder)
         self.log = folder / "dispatcher.log"
         self.config = folder / "dispatcher.toml"
         self.started: list[Forked] = []
@@ -69,6 +71,7 @@ class Stage:
             **SETTINGS,
             "telemetry.statsd_port": self.metrics.port,
             "telemetry.log_file": str(self.log),
+            **settings_of(self.ledger),
         }
         sets = [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
         places = ["--ledger", str(self.ledger), "--platform-url", self.sandbox.url]
@@ -204,17 +207,9 @@ def test_a_source_that_cannot_be_read_is_an_error_of_the_run(tmp_path):
         assert len(played.lineage("carts")) == 20
 
 
-def pause(ledger: Path, campaign: str) -> None:
+def pause(ledger: AnyLedger, campaign: str) -> None:
     """Pause a campaign while no daemon runs."""
-    import asyncio  # noqa: PLC0415 - for this alone
-
-    from dispatcher.ledgers.ledger import SqliteLedger  # noqa: PLC0415 - for this alone
-
-    async def act() -> None:
-        async with await SqliteLedger.open(ledger, campaign) as opened:
-            await opened.pause(time.time())
-
-    asyncio.run(act())
+    operator_of(ledger).order(PauseOrder(campaign))
 
 
 def wait_until(condition, seconds: float = 30.0) -> None:

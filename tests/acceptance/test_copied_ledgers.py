@@ -7,6 +7,7 @@ import pytest
 
 from tests.support import forked_process
 from tests.support.forked_process import clean_environment
+from tests.support.ledgers import of_a_file
 from tests.support.scenario_runner import assert_nobody_twice_nobody_missing, play
 
 WORLD = """
@@ -32,6 +33,7 @@ def operate(*arguments):
     return forked_process.run(["-m", "dispatcher", *arguments], clean_environment())
 
 
+@of_a_file("a database is copied by the tools of its server")
 def test_a_copy_of_a_ledger_sends_nothing_until_a_person_adopts_it(played, tmp_path):
     """The file itself goes on under another name; an old copy in its place does not."""
     assert played.run("--limit", "10").returncode == 0
@@ -52,6 +54,7 @@ def test_a_copy_of_a_ledger_sends_nothing_until_a_person_adopts_it(played, tmp_p
     assert_nobody_twice_nobody_missing(played)
 
 
+@of_a_file("a database is copied by the tools of its server")
 def test_a_backup_that_is_put_back_is_a_copy_and_adopted_once(played, tmp_path):
     """With nothing sent since, nobody gets two messages; the log says what was accepted."""
     assert played.run("--limit", "10").returncode == 0

@@ -116,7 +116,13 @@ def test_a_run_that_is_killed_at_any_point_reaches_nobody_twice_and_loses_nobody
 
 def test_every_point_is_played():
     """No point has a name alone."""
-    assert {*points_for("glob"), *FOLDER_POINTS, *KAFKA_POINTS, *SQL_POINTS} == set(POINTS)
+    assert {
+        *points_for("glob"),
+        *points_for("glob", "postgres"),
+        *FOLDER_POINTS,
+        *KAFKA_POINTS,
+        *SQL_POINTS,
+    } == set(POINTS)
     assert set(points_for("glob")) > ROTATION | DRAIN
 
 
@@ -222,7 +228,7 @@ def test_a_file_that_changes_between_a_kill_and_the_next_run_is_named(tmp_path, 
         verdict = lived.finish()
         assert_promise_kept(verdict)
         assert verdict.contacts == lived.fed
-        with LedgerReader(lived.ledger, "crash") as reader:
+        with LedgerReader(lived.ledger.path, "crash") as reader:
             assert [row.reason for row in reader.rejected()] == ["changed"]
 
 

@@ -11,8 +11,8 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Step
-from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Batch, Intent
+from tests.support.ledgers import open_store
 from tests.support.scenario_runner import (
     assert_each_ends_as_the_table_says,
     assert_metrics_match,
@@ -157,12 +157,14 @@ def test_beyond_the_bounds_they_are_parked_and_nobody_is_reached_twice(tmp_path,
 
 async def leave_in_doubt(ledger, campaign, count):
     """End like a run that was killed while so many sends were on their way."""
-    async with await SqliteLedger.open(ledger, campaign) as opened:
-        contacts = [Contact(f"key-{n}", f"{campaign}-{n}", "Hello") for n in range(count + 1)]
-        claims = (await opened.admit(Batch(contacts), 0.0, count + 1)).claims
-        for claim in claims[1:]:
-            decision = Notify(claim.contact.conversation_id)
-            await opened.intend(Intent(claim.id, Step.NOTIFY, decision, 0.0, NEW))
+    store = await open_store(ledger, campaign)
+    opened = await store.campaign(campaign)
+    contacts = [Contact(f"key-{n}", f"{campaign}-{n}", "Hello") for n in range(count + 1)]
+    claims = (await opened.admit(Batch(contacts), 0.0, count + 1)).claims
+    for claim in claims[1:]:
+        decision = Notify(claim.contact.conversation_id)
+        await opened.intend(Intent(claim.id, Step.NOTIFY, decision, 0.0, NEW))
+    await store.close()
 
 
 def test_a_start_names_campaigns_whose_doubts_it_does_not_look_for(tmp_path):

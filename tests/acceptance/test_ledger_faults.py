@@ -25,8 +25,10 @@ from tests.support.broken_environment import (
     run_with,
 )
 from tests.support.forked_process import clean_environment
+from tests.support.ledgers import of_a_file
 from tests.support.scenario_runner import assert_nobody_twice_nobody_missing, play
 
+pytestmark = of_a_file("the faults of a server are in tests/integration/test_postgres_faults.py")
 COUNT = 400
 WORKERS = 64
 QUIET = {"telemetry.log_level": "error", "engine.workers": WORKERS}

@@ -22,6 +22,7 @@ from tests.contract.test_sink_contract import ObjectCase, SnowflakeCase, SqliteC
 from tests.support.broken_environment import NOBODY, UNPRIVILEGED
 from tests.support.filled_lineage import fill_lineage
 from tests.support.forked_process import Forked, clean_environment, run
+from tests.support.ledgers import KIND, ledger_in, of_a_file, toml_of
 from tests.support.scenario_runner import play
 from tests.support.servers.kafka import free_port
 from tests.support.servers.s3 import IDENTITY, REGION
@@ -42,8 +43,8 @@ class Command:
     """The command with a ledger and a configuration in one folder."""
 
     def __init__(self, folder, sinks):
-        self.ledger, self.config = folder / "ledger.db", folder / "dispatcher.toml"
-        self.config.write_text(f'[ledger]\npath = "{self.ledger}"\n{sinks}')
+        self.ledger, self.config = ledger_in(folder), folder / "dispatcher.toml"
+        self.config.write_text(toml_of(self.ledger) + sinks)
         secrets = {"SNOWFLAKE_PASSPHRASE": PASSPHRASE, "AWS_REGION": REGION}
         self.environment = {**clean_environment(), **IDENTITY, **secrets}
 
@@ -288,6 +289,7 @@ def test_the_running_dispatcher_is_named(played, tmp_path):
     running.communicate(20)
 
 
+@of_a_file("only a file has a lock, a mode and copies of this kind")
 def test_another_process_with_the_ledger_is_named(tmp_path, stack):
     """One that takes no commands, such as another export."""
     target = Table(tmp_path)
@@ -334,10 +336,12 @@ def test_a_ledger_that_is_not_there(tmp_path):
     command = Command(tmp_path, Table(tmp_path).sinks)
     done = command.run()
     assert done.returncode == 4
-    assert "there is no such file" in done.stderr
+    missing = "there is no such file" if KIND == "file" else "there is no ledger in this database"
+    assert missing in done.stderr
     assert not command.ledger.exists()
 
 
+@of_a_file("only a file has a lock, a mode and copies of this kind")
 def test_a_copy_of_the_ledger_sends_nothing(tmp_path):
     """Its place may be behind what the other file has sent."""
     target = Table(tmp_path)
@@ -390,6 +394,7 @@ def unprivileged():
     shutil.rmtree(folder)
 
 
+@of_a_file("only a file has a lock, a mode and copies of this kind")
 def test_a_ledger_that_may_only_be_read(unprivileged):
     """Nothing is sent, because the place could not be written; a file can be exported."""
     target = Table(unprivileged)

@@ -7,11 +7,13 @@ import signal
 import stat
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.support import forked_process
 from tests.support.forked_process import Forked, clean_environment
+from tests.support.ledgers import fetch, operator_of
 from tests.support.scenario_runner import (
     assert_nobody_twice_nobody_missing,
     assert_right_call_for_each,
@@ -123,10 +125,11 @@ def test_parked_contacts_are_seen_and_put_back_with_and_without_a_dispatcher(pla
 def test_a_killed_dispatcher_leaves_nothing_in_the_way(played, operator):
     """Its socket is for its user alone; after kill -9 commands work, and so does the next run."""
     first, second, *_ = (row["key"] for row in operator.parked())
-    socket = played.ledger.with_name("ledger.db.sock")
+    store = operator_of(played.ledger)
     running = played.start()
     try:
-        wait_until(socket.is_socket)
+        wait_until(lambda: Path(store.socket() or "-").is_socket())
+        socket = Path(store.socket())
         assert stat.S_IMODE(socket.stat().st_mode) == 0o600
         wait_until(lambda: operator.json("status")["source"].startswith("dispatcher"))
     finally:
@@ -206,8 +209,5 @@ def _with_rows(played, rows):
 
 def _stories(played):
     """All stories of the ledger, as they are stored."""
-    import sqlite3  # noqa: PLC0415 - for this look alone
-    from contextlib import closing  # noqa: PLC0415 - as above
-
-    with closing(sqlite3.connect(played.ledger)) as connection:
-        return "".join(s for (s,) in connection.execute("SELECT story FROM contact")).encode()
+    stories = fetch(played.ledger, "SELECT story FROM {}contact WHERE story IS NOT NULL")
+    return "".join(story for (story,) in stories).encode()

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support import round_trip
 from tests.support.forked_process import clean_environment, run
+from tests.support.ledgers import place_setting
 from tests.support.servers.shared import on
 from tests.support.servers.snowflake import PASSPHRASE
 
@@ -61,6 +62,7 @@ def test_what_a_person_must_mend(trip):
     config = str(trip.played.folder / "round-trip.toml")
     line = ["-m", "dispatcher", "run", "--once", "--config", config]
     line += ["--set", f"platform.base_url={trip.played.sandbox.url}"]
-    line += ["--set", f"ledger.path={trip.played.ledger}"]
+    ((key, value),) = place_setting(trip.played.ledger).items()
+    line += ["--set", f"{key}={value}"]
     wrong = run(line, environment, 60)
     assert (wrong.returncode, "its passphrase is wrong" in wrong.stderr) == (3, True), wrong.stderr

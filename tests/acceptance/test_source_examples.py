@@ -13,6 +13,7 @@ from tests.support import forked_process
 from tests.support.dialects import settings_for
 from tests.support.forked_process import clean_environment
 from tests.support.lazy_imports import Lazily
+from tests.support.ledgers import place_setting
 from tests.support.scenario_runner import QUICK, play
 from tests.support.servers.postgres import PASSWORD
 from tests.support.servers.s3 import IDENTITY
@@ -36,7 +37,7 @@ def command(played, example, *more, verb=("run", "--once")):
     line = ["-m", "dispatcher", *verb, "--config", str(EXAMPLES / f"{example}.toml")]
     values = {
         "campaign": "play",
-        "ledger.path": played.ledger,
+        **place_setting(played.ledger),
         "platform.base_url": played.sandbox.url,
         "telemetry.statsd_port": played.metrics.port,
         **QUICK,

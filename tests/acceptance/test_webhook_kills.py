@@ -3,12 +3,14 @@
 import json
 import os
 import signal
+import time
 
 import pytest
 
 from dispatcher.domain.status import Status
 from tests.support import forked_process
 from tests.support.broken_environment import FEW_PAGES
+from tests.support.ledgers import fetch, of_a_file
 from tests.support.scenario_runner import play
 from tests.support.servers.hooks import hooks
 
@@ -48,6 +50,14 @@ def command(played, verb):
 def pause(played, verb="pause"):
     done = command(played, verb)
     assert done.returncode == 0, done.stderr
+
+
+def await_notice(played, event, seconds=10.0):
+    """Wait until a notice is in the ledger: it is written after the command was answered."""
+    end = time.monotonic() + seconds
+    while not fetch(played.ledger, f"SELECT 1 FROM {{}}notice WHERE event = '{event}'"):
+        assert time.monotonic() < end, f"no notice {event} in time"
+        time.sleep(0.02)
 
 
 def kill(running):
@@ -109,6 +119,7 @@ def test_killed_before_a_server_that_is_not_there(played, server, tmp_path):
     played.sandbox.wait_for_effects(10)
     pause(played)
     pause(played, "resume")
+    await_notice(played, "resumed")
     kill(running)
     played.config.write_text(text)
     played.run("--wait-limit", "0.1")
@@ -128,6 +139,7 @@ def test_a_run_that_the_platform_refuses_says_so(played, server):
     assert "wrong-8P" not in json.dumps(notice)
 
 
+@of_a_file("the fault is a full disk under the file")
 def test_a_run_whose_ledger_fails_says_so(played, server):
     """The notice cannot be written any more, and is posted all the same, with the id of the run."""
     assert played.run("--limit", "20").returncode == 0

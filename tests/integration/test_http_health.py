@@ -13,21 +13,26 @@ from dispatcher.telemetry.stats.as_json import as_json
 from dispatcher.telemetry.stats.run_stats import RunStats
 
 
-async def test_the_three_pages():
-    """/healthz is 200, /readyz follows readiness, /status is the tally as JSON."""
-    tally, ready = RunStats(), [False]
+async def test_the_four_pages():
+    """/healthz is 200, /readyz and /leaderz follow the run, /status is the tally as JSON."""
+    tally, ready, leads = RunStats(), [False], [False]
     tally.emit(
         Settled("k", "c", Status.PARKED, Reason.IDENTITY, None, None, None, "r", seconds=1.0)
     )
     async with AsyncExitStack() as stack:
         address = await serve_health(
-            stack, "127.0.0.1", 0, status=lambda: as_json(tally.snapshot()), ready=lambda: ready[0]
-        )
+            stack, "127.0.0.1", 0, status=lambda: as_json(tally.snapshot()),
+            ready=lambda: ready[0], leads=lambda: leads[0],
+        )  # fmt: skip
         client = await stack.enter_async_context(aiohttp.ClientSession(address))
         assert (await client.get("/healthz")).status == 200
         assert (await client.get("/readyz")).status == 503
         ready[0] = True
         assert (await client.get("/readyz")).status == 200
+        standby = await client.get("/leaderz")
+        assert (standby.status, await standby.json()) == (503, {"leader": False})
+        leads[0] = True
+        assert (await client.get("/leaderz")).status == 200
         answer = await client.get("/status")
         assert answer.content_type == "application/json"
         assert (await answer.json())["settled"] == {"parked": {"identity": 1}}
@@ -38,7 +43,7 @@ async def test_the_three_pages():
 async def serve_once(host, port):
     """Serve on an address, and stop; return the port."""
     async with AsyncExitStack() as stack:
-        address = await serve_health(stack, host, port, status=dict, ready=lambda: True)
+        address = await serve_health(stack, host, port, status=dict, ready=bool, leads=bool)
     return int(address.rsplit(":", 1)[1])
 
 

@@ -358,6 +358,27 @@ def test_no_connection_from_the_pool_means_that_nothing_left(run):
     assert received == ASKED[:1]
 
 
+class Ended:
+    """The tenure of a run that may have been replaced while it connected."""
+
+    def left(self):
+        return 0.0
+
+
+def test_no_message_leaves_after_the_tenure(run):
+    """Neither on a new connection nor on a kept one. A state check does: it changes nothing."""
+
+    async def scene():
+        async with raw_server(saying(WHOLE)) as server:
+            found = await results(server.url, tenure=Ended())
+            return found, server.request_lines, server.connections
+
+    (checked, *sends), received, connections = run(scene())
+    assert (checked.status, received, connections) == (200, ASKED[:1], 1)
+    assert [one.cause for one in sends] == [NoAnswerCause.NOT_SENT] * 2
+    assert all("another run may have taken over" in one.detail for one in sends)
+
+
 def test_a_connection_is_kept_for_the_next_request(run):
     """Handshakes are not paid for twice."""
 

@@ -76,6 +76,25 @@ def settled(status=Status.OPENED, reason=Reason.DELIVERED, ids="i"):
     return e.Settled(ids, ids, status, reason, Relation.LINKED, ids, ids, ids, 0.25)
 
 
+def test_a_standby_sends_that_it_does_not_lead_and_nothing_else():
+    """Neither a heartbeat nor zeros: these are the leader's. It sends them when it begins."""
+    with statsd.udp() as receiver:
+        agent = AgentAddress(receiver.host, receiver.port)
+        sink = StatsdSink(agent, campaign="c", dialect="messaging")
+        sink.begin_standby()
+        sink.emit(e.LeaderState(leading=False, away=2.0))
+        receiver.wait_for(lambda one: "dispatcher.leader" in one.text)
+        names = {metric.name for metric in receiver.metrics}
+        sink.begin("daemon")
+        sink.emit(e.LeaderState(leading=True))
+        assert sink.close()
+        receiver.settle(0.1)
+    assert names == {"dispatcher.leader", "dispatcher.ledger.away"}
+    leads = [metric.value for metric in receiver.metrics if metric.name == "dispatcher.leader"]
+    assert leads == [0, 1]
+    assert receiver.total("dispatcher.run.started", "mode:daemon") == 1
+
+
 @pytest.mark.parametrize(
     ("fact", "name", "tags", "count"),
     [

@@ -147,6 +147,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = self.run(
             SqliteLedger.open(self.path, CAMPAIGN, now=lambda: self.now, options=COPIES)
         )
+        self.check_recovery()
+
+    def check_recovery(self):
         recovered = self.run(self.ledger.recover())
         released = self.turn({Status.CLAIMED}, Status.READY)
         for row in self.known.values():

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.support.forked_process import ROOT, clean_environment
 from tests.support.scenario_runner import CREDENTIALS
+from tests.support.servers.postgres import PASSWORD, PASSWORD_VARIABLE
 
 
 class Launcher:
@@ -19,10 +20,10 @@ class Launcher:
 
     def __init__(self, module: str) -> None:
         pipe = subprocess.PIPE
+        secrets = {**CREDENTIALS, PASSWORD_VARIABLE: PASSWORD}
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, "--serve"],
-            stdin=pipe, stdout=pipe, cwd=ROOT, env={**clean_environment(), **CREDENTIALS},
-            bufsize=0,
+            stdin=pipe, stdout=pipe, cwd=ROOT, env={**clean_environment(), **secrets}, bufsize=0,
         )  # fmt: skip
         self.pid = 0
 

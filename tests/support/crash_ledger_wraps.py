@@ -64,7 +64,7 @@ def wrap_commits(killer: Killer) -> None:
                 killer.reached(*(f"{kind}.before" for kind in kinds))
             answers = real(_Transaction(connection, killer, kinds), path, group)
             killer.settled(sum(kind in _SETTLES for kind in changes))
-            killer.reached(*(f"{kind}.after" for kind in kinds), *_draining(killer, kinds))
+            killer.reached(*(f"{kind}.after" for kind in kinds), *draining_points(killer, kinds))
             counted += 1
             if killer.point in CHECKPOINT and counted % COMMITS_PER_CHECKPOINT == 0:
                 _checkpoint(connection, killer)
@@ -131,7 +131,8 @@ def _record_kind(module: Any, name: str, kind: str, transaction: threading.local
     setattr(module, name, noted)
 
 
-def _draining(killer: Killer, kinds: set[str]) -> list[str]:
+def draining_points(killer: Killer, kinds: set[str]) -> list[str]:
+    """Return the points of a drain that a commit of such changes reaches."""
     if not killer.draining:
         return []
     return [f"drain.{name}d" for name in ("release", "settle") if name in kinds]

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.support.crash_faults import FAULTS, REPLICATED
 from tests.support.crash_points import (
     CHECKPOINT,
     DRAIN,
+    FILE_LEDGER,
     FOLDER,
     INTAKE,
     KAFKA,
     POINTS,
+    POSTGRES,
     ROTATION,
     SQL,
     START,
@@ -65,10 +68,18 @@ def kill_everywhere(lived: World, points: Sequence[str], random_kills: int) -> N
         assert killed, f"{point} was not reached"
 
 
-def points_for(source: str) -> list[str]:
-    """The points that a run over this kind of source passes."""
+def points_for(source: str, ledger: str = "file") -> list[str]:
+    """The points that a run over this kind of source and with this kind of ledger passes."""
     others = {name for kind, own in _OWN_POINTS.items() if kind != source for name in own}
+    others |= POSTGRES.keys() if ledger == "file" else FILE_LEDGER
     return [name for name in POINTS if name not in others]
+
+
+def faults_for(source: str, ledger: str = "file", *, replicated: bool = False) -> list[str]:
+    """The faults that a run may meet; a source that is a file has no contacts for each run."""
+    if ledger == "file" or source == "file":
+        return []
+    return [name for name in FAULTS if replicated or name not in REPLICATED]
 
 
 def settles_before(point: str, lived: World, most: int) -> int:

@@ -9,6 +9,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 POINTS = {
     "recover.before": "the start's look at what a dead run left is not committed",
@@ -57,13 +59,37 @@ POINTS = {
 }
 """Every point by its name, and what is true when it is reached."""
 
+FILE_LEDGER = frozenset(
+    {"group.uncommitted", *(n for n in POINTS if n.startswith(("checkpoint.", "move.")))}
+)
+"""Points that only a ledger in a file has."""
+POSTGRES = {
+    "group.unsent": "a group is made, and has not left to the server",
+    "group.answered": "the group is committed and answered, and nobody in the run knows it",
+    "lease.before": "the leases are about to be taken",
+    "lease.after": "the leases are taken, nothing else is done",
+    "heartbeat.before": "a lease is about to be renewed, by itself",
+    "heartbeat.after": "a lease was renewed, by itself",
+}
+"""Points that only a ledger in PostgreSQL has. See crash_faults.py for what happens on the way."""
+POINTS |= POSTGRES
+
 LOOKING = {
     "look.before": "the platform is about to be asked what became of sends in doubt",
     "look.after": "its records are read, and nothing is concluded",
 }
 POINTS |= LOOKING
 
-START = frozenset({"recover.before", "recover.after", "start.recovered", "streams.after"})
+START = frozenset(
+    {
+        "recover.before",
+        "recover.after",
+        "start.recovered",
+        "streams.after",
+        "lease.before",
+        "lease.after",
+    }
+)
 """Points that each run passes once, before its first contact."""
 INTAKE = frozenset({"admit.before", "admit.after", "source.batch"})
 DRAIN = frozenset(name for name in POINTS if name.startswith("drain."))
@@ -77,13 +103,15 @@ CHECKPOINT = frozenset(name for name in POINTS if name.startswith("checkpoint.")
 class Killer:
     """Ends the process at one point: the ``nth`` time it is reached once enough is settled.
 
-    ``at_death`` is called right before, while no commit runs. Before one request the event loop
-    stops for ``stopped_seconds``. ``draining`` is true once a drain has begun.
+    ``at_death`` is called right before, while no commit runs. If it ``freezes``, the process stops
+    there instead, once, and may go on. Before one request the event loop stops for
+    ``stopped_seconds``. ``draining`` is true once a drain has begun.
     """
 
     def __init__(
-        self, point: str, nth: int = 1, settles: int = 0, stopped_seconds: float = 0.0
-    ) -> None:
+        self, point: str, nth: int = 1, settles: int = 0, stopped_seconds: float = 0.0, *,
+        freezes: bool = False,
+    ) -> None:  # fmt: skip
         if point and point not in POINTS:
             raise SystemExit(f"no such point: {point}; there are {', '.join(POINTS)}")
         self.point = point
@@ -93,6 +121,7 @@ class Killer:
         self._nth = nth
         self._settles = settles
         self._stopped_seconds = stopped_seconds
+        self._freezes = freezes
         self._seen = 0
 
     def settled(self, number: int) -> None:
@@ -115,7 +144,9 @@ class Killer:
         if self.point not in names or not self.armed:
             return
         self._seen += 1
-        if self._seen >= self._nth:
+        if self._freezes and self._seen == self._nth:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif self._seen >= self._nth and not self._freezes:
             self.die()
 
     def die(self) -> None:
@@ -124,3 +155,16 @@ class Killer:
             self.at_death()
             os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(60)
+
+
+def after(owner: Any, name: str, killer: Killer, point: str) -> None:
+    """Reach a point each time that a coroutine function has returned."""
+    real = getattr(owner, name)
+
+    @wraps(real)
+    async def wrapped(*args: Any, **named: Any) -> Any:
+        answer = await real(*args, **named)
+        killer.reached(point)
+        return answer
+
+    setattr(owner, name, wrapped)

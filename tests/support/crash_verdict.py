@@ -3,13 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from dispatcher.domain.status import Reason, Relation, Status
-from dispatcher.ports.stored_rows import LineageRow
+from tests.support.crash_ledgers import Link, WorldLedger
 from tests.support.crash_platform import LATE_SECONDS, STALL_SECONDS
-from tests.support.ledger_reader import LedgerReader
 
 DELIVERED = (Status.NOTIFIED, Status.OPENED)
 _IN_PLACE = (Relation.NOTIFIED, Relation.THREADED)
@@ -85,7 +83,7 @@ class Verdict:
         for effect in effects:
             at = effect["time"]
             if any(start <= at <= end + LATE_SECONDS + STALL_SECONDS for start, end in long):
-                self.late.add(_recipient(effect))
+                self.late.add(recipient(effect))
 
     def per_million(self) -> str:
         """Give the counts for a million contacts."""
@@ -96,7 +94,7 @@ class Verdict:
 
 
 def compare(
-    ledger: Path, campaigns: Sequence[str], rows: Iterable[str], effects: Sequence[Mapping]
+    ledger: WorldLedger, campaigns: Sequence[str], rows: Iterable[str], effects: Sequence[Mapping]
 ) -> Verdict:
     """Compare ``effects`` with the ledger; ``rows`` are the conversations of the source.
 
@@ -104,12 +102,11 @@ def compare(
     one that is in nobody's lineage must be of a contact in doubt.
     """
     verdict, wanted = Verdict(effects=len(effects)), set(rows)
-    lineage: list[LineageRow] = []
+    lineage: list[Link] = []
     doubts: Counter[str] = Counter()
     for campaign in campaigns:
-        with LedgerReader(ledger, campaign) as reader:
-            found = [row for status in Status for row in reader.contacts(status)]
-            lineage += reader.lineage()
+        found = ledger.contacts(campaign)
+        lineage += ledger.lineage(campaign)
         verdict.contacts += len(found)
         verdict.missing += sorted(wanted - {row.conversation_id for row in found})
         for row in found:
@@ -129,7 +126,7 @@ def compare(
 
 def _attribute(
     verdict: Verdict,
-    lineage: Iterable[LineageRow],
+    lineage: Iterable[Link],
     traces: Iterable[str | None],
     effects: Iterable[Mapping[str, Any]],
 ) -> None:
@@ -141,9 +138,7 @@ def _attribute(
             verdict.imagined.append(row.previous_conversation_id)
 
 
-def _traces(
-    lineage: Iterable[LineageRow], effects: Iterable[Mapping[str, Any]]
-) -> list[str | None]:
+def _traces(lineage: Iterable[Link], effects: Iterable[Mapping[str, Any]]) -> list[str | None]:
     """Return the message of each row.
 
     Where the platform's answer named no message, it is the one that made the conversation.
@@ -156,7 +151,7 @@ def _traces(
     return [row.message_id or began.get(row.conversation_id) for row in lineage]
 
 
-def _same(row: LineageRow, effect: Mapping[str, Any]) -> bool:
+def _same(row: Link, effect: Mapping[str, Any]) -> bool:
     if effect["conversationId"] != row.conversation_id or effect["kind"] != row.relation:
         return False
     if effect["kind"] in _IN_PLACE:
@@ -165,7 +160,7 @@ def _same(row: LineageRow, effect: Mapping[str, Any]) -> bool:
     return identity and effect["previousConversationId"] == row.previous_conversation_id
 
 
-def _recipient(effect: Mapping[str, Any]) -> str:
+def recipient(effect: Mapping[str, Any]) -> str:
     """Return the conversation of the contact that a message is for."""
     return str(effect["previousConversationId"] or effect["conversationId"])
 
@@ -180,7 +175,7 @@ def _account(
     """Nobody was reached twice in one campaign; who was reached is delivered or in doubt."""
     reached: defaultdict[str, list[bool]] = defaultdict(list)
     for effect in effects:
-        who = _recipient(effect)
+        who = recipient(effect)
         reached[who].append(effect["messageId"] in traced)
     for who, known in reached.items():
         unknown = known.count(False)

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.sandbox.contact_files import write_contacts
+from tests.support.crash_arguments import campaigns_file, run_arguments
+from tests.support.crash_faults import FAULTS, play_fault
 from tests.support.crash_launcher import Launcher
+from tests.support.crash_ledgers import WorldLedger, ledger_for
 from tests.support.crash_platform import (
     LAG_SECONDS,
     LATE_SECONDS,
@@ -20,17 +23,16 @@ from tests.support.crash_platform import (
     SKEW_SECONDS,
     STRAGGLER_SECONDS,
     TIMEOUT_SECONDS,
-    reconcile_settings,
     scenario,
 )
 from tests.support.crash_points import DRAIN, ROTATION
 from tests.support.crash_sources import Remote, remote_for
 from tests.support.crash_verdict import Verdict, compare
-from tests.support.dialects import settings_for
 from tests.support.sandbox_process import SandboxProcess, sandbox
-from tests.support.scenario_runner import QUICK
 
 NO_STATSD = 9
+ENDS = (0, 10, 11)
+"""Exit codes of runs that came to their end: all done, some left for later, halted."""
 ROUNDS = 4
 """How often the last runs are made, until no contact is left for later."""
 LAST_RUN_SECONDS = 20.0
@@ -48,6 +50,7 @@ class World:
     sandbox: SandboxProcess
     launcher: Launcher
     source: str
+    ledger: WorldLedger
     campaigns: tuple[str, ...] = ("crash",)
     per_cycle: int = 100
     broken: str = ""
@@ -61,26 +64,18 @@ class World:
     remote: Remote | None = None
     """The server to which the files of contacts are copied; None if the runs read the files."""
     kills: int = 0
+    faults: int = 0
     fed: int = 0
     killed_at: set[str] = field(default_factory=set)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _code: int | None = None
+    """How the last run has ended; None if it still runs."""
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
         self.inputs.mkdir()
         if len(self.campaigns) > 1:
-            self._config.write_text(
-                "".join(
-                    f'[[campaigns]]\nname = "{name}"\n[campaigns.source]\npath = "{self._path()}"\n'
-                    + "".join(f"{key} = {value}\n" for key, value in self._alike.items())
-                    for name in self.campaigns
-                )
-            )
-
-    @property
-    def _alike(self) -> dict[str, str]:
-        """What says which rows are alike, as TOML."""
-        return _ALIKE if self.first_call == "learn" else {}
+            self.config.write_text(campaigns_file(self))
 
     @property
     def inputs(self) -> Path:
@@ -88,12 +83,8 @@ class World:
         return self.folder / "in"
 
     @property
-    def ledger(self) -> Path:
-        """Where the ledger is."""
-        return self.folder / "ledger.db"
-
-    @property
-    def _config(self) -> Path:
+    def config(self) -> Path:
+        """The configuration of several campaigns."""
         return self.folder / "campaigns.toml"
 
     def feed(self, count: int | None = None, name: str = "") -> Path:
@@ -120,8 +111,11 @@ class World:
     def kill(self, point: str = "", nth: int = 1, settles: int = 0, seconds: float = 20.0) -> bool:
         """Run until the point, or until a random moment without one; True if it died there.
 
-        A run that does not end in time is killed all the same, at no point of its own.
+        A run that does not end in time is killed all the same, at no point of its own. At a fault
+        a run is not always killed: it may also have to go on.
         """
+        if point in FAULTS:
+            return self._play(point)
         if self.source != "file":
             self.feed(LARGE_FILE if point in ROTATION | DRAIN else None)
         spec = f"{point}:{nth}@{settles}" if point else "none"
@@ -131,11 +125,57 @@ class World:
         if code is None:
             self.launcher.kill()
             code = self.launcher.ended(10.0) or 0
-        assert code in (0, 10, 11, -signal.SIGKILL), self._with_log(f"{spec}: ended with {code}")
-        self.kills += code < 0
+        assert code in (*ENDS, -signal.SIGKILL), self.with_log(f"{spec}: ended with {code}")
+        self._count(code)
         if at_point:
             self.killed_at.add(point)
         return at_point or not point
+
+    def _play(self, fault: str) -> bool:
+        happened = play_fault(self, fault)
+        self.faults += happened
+        if happened:
+            self.killed_at.add(fault)
+        return happened
+
+    def _count(self, code: int) -> None:
+        if code < 0:
+            self.kills += 1
+            self.ledger.run_is_dead()
+
+    # what a fault does with a run
+
+    def start(self, point: str = "", *, freezes: bool = False, launcher: Any = None) -> None:
+        """Start a run that comes to its end, unless it reaches a point or is killed."""
+        self._start(point or "none", ["--once"], freezes=freezes, launcher=launcher)
+
+    def has_ended(self) -> bool:
+        """Whether the run has ended by itself."""
+        if self._code is None:
+            self._code = self.launcher.ended(0.0)
+        return self._code is not None
+
+    def kill_soon(self) -> None:
+        """Kill the run at a moment of chance, unless it ends before."""
+        time.sleep(self.dice.random() * RANDOM_SECONDS)
+        self.kill_now()
+
+    def kill_now(self) -> None:
+        """Kill the run, unless it has ended."""
+        if not self.has_ended():
+            self.launcher.kill()
+            self._code = self.launcher.ended(10.0)
+        self._count(self._code or 0)
+
+    def must_end(self, seconds: float, words: str) -> None:
+        """Wait for the end of a run, which must be a good one.
+
+        It does not come if no message takes effect for ``seconds``.
+        """
+        before = -1
+        while self._code is None and (effects := self.sandbox.counts()["effects"]) > before:
+            self._code, before = self.launcher.ended(seconds), effects
+        assert self._code in ENDS, self.with_log(f"{words}: the run ended with {self._code}")
 
     def live(self) -> None:
         """Let one run come to its end, faults and all: its own doubts are settled by itself."""
@@ -156,6 +196,7 @@ class World:
         if no message takes effect for ``seconds``.
         """
         self.sandbox.post("faults", faults=[])
+        self.ledger.heal()
         while self.sandbox.counts()["pending_effects"]:
             time.sleep(0.1)
         for part in self.inputs.glob("*.part"):
@@ -193,7 +234,7 @@ class World:
         if code is None:
             self.end()
             return True
-        assert code in (0, 10), self._with_log(f"the last run ended with {code}")
+        assert code in (0, 10), self.with_log(f"the last run ended with {code}")
         return code == 10
 
     def _see_through(self, point: str, deadline: float) -> int | None:
@@ -225,50 +266,20 @@ class World:
     def _ends(self, point: str) -> bool:
         return point not in DRAIN and self.source != "folder"
 
-    def _start(self, spec: str, more: list[str], source: str = "") -> None:
-        given = {
-            **QUICK,
-            "message.text": "Hello {first_name}",
-            "platform.timeout_seconds": TIMEOUT_SECONDS,
-            "platform.connect_timeout_seconds": TIMEOUT_SECONDS,
-            "platform.requests_per_minute": 1_200_000,
-            "platform.window_seconds": 1,
-            "telemetry.statsd_port": NO_STATSD,
-            "telemetry.log_file": str(self.folder / "dispatcher.log"),
-            "telemetry.log_level": "error",
-            "retry.max_attempts": 12,
-            "engine.wait_limit_seconds": 3,
-            "retry.not_ended_max_minutes": 5,
-            **(_FOLDER if self.source == "folder" else {}),
-            **(self.remote.settings if self.remote is not None else {}),
-            **(_FEW if spec.partition(":")[0] in DRAIN else {}),
-            **self._first_call(),
-            **reconcile_settings(stragglers=self.stragglers),
-            **settings_for(self.dialect, self.sandbox.url),
-        }
-        argv = ["run", "--ledger", str(self.ledger), "--platform-url", self.sandbox.url]
-        if len(self.campaigns) > 1:
-            argv += ["--config", str(self._config)]
-        else:
-            argv += ["--campaign", *self.campaigns]
-            argv += [] if self.remote is not None else ["--source", source or self._path()]
-        argv += [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
+    def _start(
+        self, spec: str, more: list[str], source: str = "", *, freezes: bool = False,
+        launcher: Launcher | None = None,
+    ) -> None:  # fmt: skip
+        argv = run_arguments(self, spec, source)
+        if self.ledger.kind != "file":  # beside a file the socket is where the ledger is
+            socket = self.folder / ("run.sock" if launcher is None else "other.sock")
+            more = [*more, "--set", f"control.socket={socket}"]
         request = {"spec": spec, "argv": [*argv, *more], "output": str(self.folder / "output.txt")}
         how = {"power_cut": self.power_cut, "stopped_seconds": self.stopped_seconds}
-        self.launcher.start({**request, **how, "broken": self.broken})
-
-    def _first_call(self) -> dict[str, str]:
-        """Settings with which opens are sent without a state check, and notifications, too."""
-        learn = {"platform.first_call": self.first_call}
-        if self.first_call == "learn" and self.dialect == "messaging":
-            learn["rules.identity"] = "row"
-        if len(self.campaigns) == 1:
-            learn |= {f"source.{key}": value for key, value in self._alike.items()}
-        return learn
-
-    def _path(self) -> str:
-        patterns = {"file": "all.csv", "glob": "*.csv*", "folder": ""}
-        return str(self.inputs / patterns[self.source])
+        how |= {"broken": self.broken, "ledger": self.ledger.kind, "freezes": freezes}
+        if launcher is None:
+            self._code = None
+        (launcher or self.launcher).start({**request, **how})
 
     def rows(self) -> Iterator[str]:
         """The conversations of all files of contacts."""
@@ -276,15 +287,10 @@ class World:
             with path.open(newline="") as lines:
                 yield from (row["conversation_id"] for row in csv.DictReader(lines))
 
-    def _with_log(self, words: str) -> str:
+    def with_log(self, words: str) -> str:
+        """Add what the runs have written."""
         output = self.folder / "output.txt"
         return f"{words}\n{output.read_text()[-2000:] if output.exists() else ''}"
-
-
-_FEW = {"engine.workers": 8}
-"""Few workers leave much lying ready, which a drain then gives back."""
-_ALIKE = {"alike_columns": '["session_status"]', "age_column": '"session_ended_at"'}
-_FOLDER = {"source.watch": "true", "source.poll_seconds": 0.1, "source.stable_seconds": 0.1}
 
 
 @contextmanager
@@ -292,13 +298,18 @@ def world(
     folder: Path, source: str, launcher: Launcher, *, beyond: bool = False, **more: Any
 ) -> Iterator[World]:
     """Set a world up; a ``file`` gets all its contacts now, ``contacts`` of them."""
-    contacts = more.pop("contacts", 0)
+    contacts, kind = more.pop("contacts", 0), more.pop("ledger", "file")
+    standby = {name: more.pop(name) for name in ("replicated", "synchronous") if name in more}
     path = folder / "scenario.toml"
     stragglers = more.get("stragglers", False)
     path.write_text(scenario(beyond=beyond, stragglers=stragglers, seed=more.get("seed", 1)))
     log, dialect = folder / "effects.jsonl", more.get("dialect", "messaging")
-    with sandbox(path, log, "--dialect", dialect) as running, remote_for(source, folder) as remote:
-        made = World(folder, running, launcher, source, remote=remote, **more)
+    with (
+        sandbox(path, log, "--dialect", dialect) as running,
+        remote_for(source, folder) as remote,
+        ledger_for(kind, folder, **standby) as ledger,
+    ):
+        made = World(folder, running, launcher, source, ledger, remote=remote, **more)
         if source == "file":
             made.feed(contacts, "all.csv")
         try:

@@ -6,7 +6,6 @@ import pkgutil
 import signal
 from collections.abc import Iterator
 from contextvars import ContextVar
-from functools import wraps
 from importlib import import_module
 from typing import Any
 
@@ -16,21 +15,24 @@ from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.platforms import http_connection
 from dispatcher.platforms.token import TokenManager
 from tests.support.crash_ledger_wraps import wrap_commits, wrap_moves
-from tests.support.crash_points import DRAIN, Killer
+from tests.support.crash_points import DRAIN, Killer, after
 from tests.support.crash_source_wraps import wrap_remote_sources, wrap_sources
 
 _REQUESTS = {"check": "check", "notify": "send", "open": "send", "look_back": "look"}
 _sending: ContextVar[bool] = ContextVar("sending", default=False)
 
 
-def install(killer: Killer) -> None:
-    """Wrap the product's functions."""
-    wrap_commits(killer)
-    wrap_moves(killer)
+def install(killer: Killer, ledger: str = "file") -> None:
+    """Wrap the product's functions; ``ledger`` is the kind of the ledger."""
+    if ledger == "file":
+        wrap_commits(killer)
+        wrap_moves(killer)
+        after(SqliteLedger, "recover", killer, "start.recovered")
+    else:
+        import_module("tests.support.crash_postgres_wraps").wrap_postgres(killer)
     _wrap_requests(killer)
     wrap_sources(killer)
     wrap_remote_sources(killer)
-    _after(SqliteLedger, "recover", killer, "start.recovered")
     _wrap_tokens(killer)
     if killer.point in DRAIN:
         _wrap_drain(killer)
@@ -103,18 +105,6 @@ def _wrap_tokens(killer: Killer) -> None:
         return token
 
     TokenManager._issue = issue  # type: ignore[method-assign]
-
-
-def _after(owner: Any, name: str, killer: Killer, point: str) -> None:
-    real = getattr(owner, name)
-
-    @wraps(real)
-    async def wrapped(*args: Any, **named: Any) -> Any:
-        answer = await real(*args, **named)
-        killer.reached(point)
-        return answer
-
-    setattr(owner, name, wrapped)
 
 
 # drain

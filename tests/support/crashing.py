@@ -20,25 +20,25 @@ from tests.support.crash_server import serve
 from tests.support.crash_wraps import install
 
 
-def killer_of(spec: str, stopped_seconds: float = 0.0) -> Killer:
-    """Read ``POINT[:N][@SETTLES]``."""
+def killer_of(spec: str, stopped_seconds: float = 0.0, *, freezes: bool = False) -> Killer:
+    """Read ``POINT[:N][@SETTLES]``; with ``freezes`` the process stops there and may go on."""
     place, _, settles = spec.partition("@")
     point, _, nth = place.partition(":")
     point = "" if point == "none" else point
-    return Killer(point, int(nth or 1), int(settles or 0), stopped_seconds)
+    return Killer(point, int(nth or 1), int(settles or 0), stopped_seconds, freezes=freezes)
 
 
 def run(
     spec: str, argv: Sequence[str], broken: str = "", *, power_cut: bool = False,
-    stopped_seconds: float = 0.0,
+    stopped_seconds: float = 0.0, freezes: bool = False, ledger: str = "file",
 ) -> None:  # fmt: skip
     """Run the command line in this process, as it is or broken, until the point or its end."""
-    killer = killer_of(spec, stopped_seconds)
+    killer = killer_of(spec, stopped_seconds, freezes=freezes)
     if broken:
         BROKEN[broken](killer)
     elif power_cut:
         cut_power(killer)
-    install(killer)
+    install(killer, ledger)
     sys.argv = ["dispatcher", *argv]
     main()
 
@@ -51,12 +51,14 @@ def start(request: dict[str, Any]) -> None:
         request.get("broken", ""),
         power_cut=request.get("power_cut", False),
         stopped_seconds=request.get("stopped_seconds", 0.0),
+        freezes=request.get("freezes", False),
+        ledger=request.get("ledger", "file"),
     )
 
 
 def _main(arguments: Sequence[str]) -> None:
     if "--serve" in arguments:
-        serve(start, ("aiokafka.admin", "sqlalchemy"))  # whose import takes long
+        serve(start, ("aiokafka.admin", "psycopg", "sqlalchemy"))  # whose import takes long
         return
     place = arguments.index("--")
     ours, argv = arguments[:place], arguments[place + 1 :]

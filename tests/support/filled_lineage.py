@@ -3,25 +3,24 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Relation, Status, Step
-from dispatcher.ledgers.store import SqliteStore
 from dispatcher.ports import Batch, Claim, Intent, Ledger, Settlement
+from tests.support.ledgers import AnyLedger, open_store
 
 NOW = 1000.0
 
 
-def fill_lineage(path: Path, campaign: str, numbers: Iterable[int]) -> None:
+def fill_lineage(there: AnyLedger, campaign: str, numbers: Iterable[int]) -> None:
     """Write one row of the lineage for each number; its contact is ``key-NUMBER``."""
-    asyncio.run(_fill(path, campaign, list(numbers)))
+    asyncio.run(_fill(there, campaign, list(numbers)))
 
 
-async def _fill(path: Path, campaign: str, numbers: list[int]) -> None:
-    store = await SqliteStore.open(path, campaign)
+async def _fill(there: AnyLedger, campaign: str, numbers: list[int]) -> None:
+    store = await open_store(there, campaign)
     try:
         ledger = await store.campaign(campaign)
         contacts = [Contact(f"key-{n}", f"old-{n}", "Hello") for n in numbers]

@@ -1,13 +1,12 @@
-"""What tests read from a ledger's file: all rows of one campaign, and the status of campaigns."""
+"""What tests read from a ledger: all rows of one campaign, and the status of campaigns."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from dispatcher.app.store import pages
 from dispatcher.domain.status import Status
-from dispatcher.ledgers.operator_store import SqliteOperatorStore
 from dispatcher.ports.questions import (
+    BEGINNING,
     CampaignStatus,
     ContactRows,
     LineageRows,
@@ -16,16 +15,24 @@ from dispatcher.ports.questions import (
     StatusOf,
 )
 from dispatcher.ports.stored_rows import ContactRow, LineageRow, StoredRejectedRow
+from tests.support.ledgers import AnyLedger, operator_of
 
 R = TypeVar("R")
 
 
-class LedgerReader(SqliteOperatorStore):
-    """The ledger at ``path``, as an operator's command reads it. Use it with ``with``."""
+class LedgerReader:
+    """A ledger, as an operator's command reads it. Use it with ``with``."""
 
-    def __init__(self, path: str | Path, campaign: str) -> None:
-        super().__init__(Path(path))
+    def __init__(self, ledger: AnyLedger | str, campaign: str) -> None:
+        self._store = operator_of(ledger)
         self._campaign = campaign
+
+    def __enter__(self) -> Self:
+        self._store.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._store.__exit__()
 
     def lineage(self, after: int = 0) -> Iterator[LineageRow]:
         """Yield the lineage with ids above ``after``."""
@@ -40,12 +47,12 @@ class LedgerReader(SqliteOperatorStore):
         return self._all(ContactRows(self._campaign, status), after)
 
     def _all(self, rows: PagedRows[R], after: int) -> Iterator[R]:
-        for page in pages(self, rows, str(after)):
+        for page in pages(self._store, rows, str(after or BEGINNING)):
             yield from page.rows
 
 
 def read_status(
-    path: str | Path, campaign: str | None = None, *, now: float
+    ledger: AnyLedger | str, campaign: str | None = None, *, now: float
 ) -> Sequence[CampaignStatus]:
     """Return the status of one campaign, or of all; ``now`` is in seconds since the epoch."""
-    return SqliteOperatorStore(Path(path)).look(StatusOf(campaign, now))
+    return operator_of(ledger).look(StatusOf(campaign, now))

@@ -12,6 +12,7 @@ from typing import Any
 from tests.support import forked_process
 from tests.support.crash_platform import TIMEOUT_SECONDS, reconcile_settings
 from tests.support.forked_process import ROOT, Forked, clean_environment
+from tests.support.ledgers import AnyLedger, ledger_in, settings_of
 from tests.support.sandbox_process import SandboxProcess
 from tests.support.scenario_runner import CREDENTIALS, QUICK
 
@@ -41,9 +42,9 @@ class PostedRun:
     running: Forked | None = None
 
     @property
-    def ledger(self) -> Path:
+    def ledger(self) -> AnyLedger:
         """Where the ledger is."""
-        return self.folder / "ledger.db"
+        return ledger_in(self.folder)
 
     def command(self, name: str, *more: str) -> list[str]:
         """Return the arguments of a command with the example's settings."""
@@ -53,6 +54,7 @@ class PostedRun:
             "platform.timeout_seconds": TIMEOUT_SECONDS,
             "telemetry.log_file": str(self.folder / "dispatcher.log"),
             "source.http.port": self.port,
+            **settings_of(self.ledger),
             **self.settings,
         }
         command = ["-m", "dispatcher", name, "--config", str(EXAMPLE), "--ledger", str(self.ledger)]

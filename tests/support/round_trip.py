@@ -16,6 +16,7 @@ from typing import Any
 from tests.support import forked_process
 from tests.support.dialects import settings_for
 from tests.support.forked_process import ROOT, clean_environment
+from tests.support.ledgers import place_setting
 from tests.support.scenario_runner import QUICK, Play, play
 from tests.support.servers.snowflake import PASSPHRASE, Snowflake, SnowflakeDatabase, snowflake
 
@@ -88,7 +89,7 @@ class RoundTrip:
         line = ["-m", "dispatcher", *verb, "--config", str(config)]
         values = {
             "campaign": campaign,
-            "ledger.path": played.ledger,
+            **place_setting(played.ledger),
             "platform.base_url": played.sandbox.url,
             "telemetry.statsd_port": played.metrics.port,
             **QUICK,

@@ -21,6 +21,7 @@ from tests.support import forked_process, statsd
 from tests.support.dialects import reads_states_to_look_back, settings_for
 from tests.support.forked_process import Forked, clean_environment
 from tests.support.ledger_reader import LedgerReader
+from tests.support.ledgers import AnyLedger, ledger_in, settings_of
 from tests.support.sandbox_process import SCENARIOS, SandboxProcess, sandbox
 
 CREDENTIALS = {
@@ -68,9 +69,9 @@ class Play:
     environment: dict[str, str] = field(default_factory=CREDENTIALS.copy)
 
     @property
-    def ledger(self) -> Path:
+    def ledger(self) -> AnyLedger:
         """Where the ledger is."""
-        return self.folder / "ledger.db"
+        return ledger_in(self.folder)
 
     @property
     def log(self) -> Path:
@@ -87,6 +88,7 @@ class Play:
             "telemetry.health_port": 0,
             **QUICK,
             **settings_for(self.dialect, self.sandbox.url),
+            **settings_of(self.ledger),
             **self.settings,
         }
         command = ["-m", "dispatcher", "run", "--source", str(self.contacts)]

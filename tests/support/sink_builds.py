@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from dispatcher.drivers.snowflake.session import SnowflakeSession
-from dispatcher.ledgers.lineage_log import SqliteLineageLog
 from dispatcher.ports.sink import LineageRange, Part
 from dispatcher.sinks.object_target import ObjectTarget
 from dispatcher.sinks.ranges import RangeSender
 from dispatcher.sinks.sql_target import SqlTarget
+from tests.support.ledgers import LINEAGE_LOG
 
 
 def _arrival_first() -> None:
@@ -26,10 +26,10 @@ def _arrival_first() -> None:
 def _range_not_recorded() -> None:
     """The end of a range is not recorded, so that new rows are in it when it goes out again."""
 
-    async def begin_range(self: SqliteLineageLog, sink: str, part: Part, last: str) -> None:
+    async def begin_range(self: Any, sink: str, part: Part, last: str) -> None:
         pass
 
-    SqliteLineageLog.begin_range = begin_range  # type: ignore[method-assign]
+    LINEAGE_LOG.begin_range = begin_range  # type: ignore[method-assign]
 
 
 def _cursor_first() -> None:

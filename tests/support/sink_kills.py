@@ -10,9 +10,9 @@ from pathlib import Path
 from random import Random
 
 from dispatcher.app.lineage_export import ExportRequest, export
-from dispatcher.ledgers.read.reader import read_connection
 from tests.support.crash_launcher import Launcher, launching
 from tests.support.filled_lineage import fill_lineage
+from tests.support.ledgers import fetch, ledger_in, place_of, toml_of
 from tests.support.sink_steps import STEPS
 from tests.support.sink_targets import Key, SinkInPlace
 
@@ -20,7 +20,7 @@ ROWS_PER_RANGE = 3
 END_SECONDS = 60.0
 """How long a process may take; the longest take a second."""
 KILLED = -9
-PLACE = "SELECT cursor, sending_to FROM sink WHERE name = 'out' AND part = 'rows'"
+PLACE = "SELECT cursor, sending_to FROM {}sink WHERE name = 'out' AND part = 'rows'"
 
 
 @dataclass
@@ -48,6 +48,11 @@ class Outcome:
                 self.problems.append(f"{len(keys):,} rows {what}, such as {some}")
 
 
+def _number(cursor: object) -> int:
+    """Return the id of the last row before a cursor."""
+    return int(str(cursor or 0).rpartition("-")[2])
+
+
 class Export:
     """The command that sends the lineage of one ledger to one target."""
 
@@ -55,7 +60,7 @@ class Export:
         self, folder: Path, sink: SinkInPlace, launcher: Launcher, broken: str = ""
     ) -> None:
         self.sink = sink
-        self.ledger = folder / "ledger.db"
+        self.ledger = ledger_in(folder)
         self.rows = 0
         self._launcher = launcher
         self._broken = broken
@@ -65,7 +70,7 @@ class Export:
             "name": "out", "kind": sink.kind, "rows_per_range": ROWS_PER_RANGE, **sink.settings,
         }  # fmt: skip
         lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
-        text = [f'[ledger]\npath = "{self.ledger}"', "[[sinks]]", *lines, ""]
+        text = [toml_of(self.ledger), "[[sinks]]", *lines, ""]
         self._config.write_text("\n".join(text))
 
     def add(self, number: int) -> None:
@@ -89,10 +94,9 @@ class Export:
         """
         if not self.ledger.exists():
             return 0, 0
-        with read_connection(self.ledger) as connection:
-            found = connection.execute(PLACE).fetchone() or ("", None)
-        cursor, sending_to = int(found[0] or 0), found[1]
-        return self.rows - cursor, int(sending_to or cursor) - cursor
+        found = [(_number(cursor), to) for cursor, to in fetch(self.ledger, PLACE)] or [(0, None)]
+        ((cursor, sending_to),) = found
+        return self.rows - cursor, (_number(sending_to) if sending_to else cursor) - cursor
 
     def run(self, step: str = "", nth: int = 1) -> int | None:
         """Run it in a new process until it is killed at a step or ends; return its status.
@@ -144,7 +148,7 @@ class Export:
     def compared(self, outcome: Outcome) -> None:
         """Compare the target with the lineage of the ledger."""
         out = io.BytesIO()
-        export(ExportRequest(self.ledger, None, "jsonl", None, None, None), out)
+        export(ExportRequest(place_of(self.ledger), None, "jsonl", None, None, None), out)
         rows = [json.loads(line) for line in out.getvalue().splitlines()]
         assert len(rows) == self.rows, "the ledger has lost rows by itself"
         keys = [(row["contact_key"], row["conversation_id"]) for row in rows]

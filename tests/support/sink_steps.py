@@ -15,8 +15,8 @@ from random import Random
 from typing import Any
 
 from dispatcher.drivers.snowflake.session import SnowflakeSession
-from dispatcher.ledgers.lineage_log import SqliteLineageLog
 from dispatcher.sinks.kafka_target import KafkaTarget
+from tests.support.ledgers import LINEAGE_LOG
 
 DURING_SECONDS = 0.004
 """The longest time from the begin of a request to a kill during it."""
@@ -129,8 +129,8 @@ class StepKiller:
 
 def install(kind: str, killer: StepKiller) -> None:
     """Wrap what a sink of this kind uses."""
-    _wrap_coroutine(SqliteLineageLog, "begin_range", killer, "record")
-    _wrap_coroutine(SqliteLineageLog, "end_range", killer, "arrival")
+    _wrap_coroutine(LINEAGE_LOG, "begin_range", killer, "record")
+    _wrap_coroutine(LINEAGE_LOG, "end_range", killer, "arrival")
     wraps_of = {
         "sql": _wrap_sql,
         "snowflake": _wrap_snowflake,

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -20,7 +21,9 @@ from dispatcher.domain.status import Reason, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
 from dispatcher.ports import Backlog, Batch, Intent, Totals
 from dispatcher.ports.questions import CampaignStatus
+from dispatcher.settings import LedgerPlace
 
+LEDGER = LedgerPlace.of_file(Path("ledger.db"))
 TOTALS = Totals(
     rows=9,
     admitted=5,
@@ -153,13 +156,13 @@ async def test_the_configuration_says_until_when_records_must_reach(ledger, tmp_
 
 def test_the_time_left_follows_from_the_quota_and_the_requests_so_far(running):
     """Two contacts at three requests each, five requests a second: 1.2 s."""
-    report = status_command.read_status("ledger.db", None)
+    report = status_command.read_status(LEDGER, None)
     assert (report["left"], report["requests_per_contact"], report["eta_seconds"]) == (2, 3.0, 1.2)
 
 
 def test_people_see_halts_pauses_rates_and_what_waits(running, capsys):
     """Each with since when."""
-    status_command.show(status_command.read_status("ledger.db", None), now=120.0)
+    status_command.show(status_command.read_status(LEDGER, None), now=120.0)
     shown = " ".join(capsys.readouterr().out.split())
     assert "all rows" in shown
     assert "1 due now, 1 due later" in shown

@@ -70,6 +70,7 @@ def throttle(*counts, **more):
 
 SHOWN = {
     Cause.PLATFORM_DOWN: Facts(platform=outage()),
+    Cause.LEDGER_AWAY: Facts(ledger_away=30.0),
     Cause.LEDGER_DISK: Facts(ledger=replace(LEDGER, free=2 * MIB)),
     Cause.THROTTLED: Facts(
         platform=throttle(90.0, 0.0, 1, 600.0), contacts={("waiting", "throttled"): 4}, backlog=4
@@ -122,6 +123,8 @@ NOT_SHOWN = {
     "a halt of almost three seconds": Facts(platform=halted(HaltReason.SCOPE, 2.99)),
     "a network that fails for a while": Facts(platform=halted(HaltReason.PLATFORM_DOWN, 29.9)),
     "one contact that the platform fails for": Facts(platform=outage(contacts=1)),
+    "a server whose disk is not known": Facts(ledger=LedgerState(size=9 * MIB, free=None)),
+    "a database whose standby takes over": Facts(ledger_away=29.9),
     "four errors": Facts(platform=outage(answers=4)),
     "a restart of the platform": Facts(platform=outage(seconds=29.0)),
     "an outage long ago, with nobody left to ask for": Facts(platform=outage(500.0, silence=130.0)),
@@ -150,6 +153,7 @@ NOT_SHOWN = {
         disk=DiskTrend(100.0, 2 * MIB, 2 * MIB),
     ),
     "a ledger that was not measured": Facts(ledger=LedgerState()),
+    "a ledger whose disk is a server's": Facts(ledger=LedgerState(4 * MIB, None)),
     "quiet hours of some": Facts(contacts={WAITING: 7, ("ready", ""): 1}, backlog=8),
     "a stream while its contacts are sent to": Facts(
         source=SourceState(age=400.0, rows=5), in_flight=1

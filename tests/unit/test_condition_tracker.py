@@ -16,6 +16,7 @@ from dispatcher.domain.events import (
     Deferred,
     Gauges,
     Halted,
+    LeaderState,
     LedgerState,
     MetricsDropped,
     QuotaUse,
@@ -116,6 +117,25 @@ def test_a_healthy_hour_names_nothing():
     world = World()
     assert set(world.run(3600, healthy)) == {Cause.OK}
     assert all(event.changed_from is None for event in world.judged)
+
+
+def test_a_ledger_that_is_away_is_judged_without_gauges():
+    """There are none then. A standby has no condition: it sends nothing, and must not."""
+    world = World()
+    world.run(60, healthy)
+    first = len(world.judged)
+    for leading in (False, True):
+        for away in range(2, 61, 2):
+            world.now += 2.0
+            world.sink.emit(LeaderState(leading, float(away)))
+    named = world.named(first)
+    assert set(named) == {Cause.OK, Cause.LEDGER_AWAY}
+    assert named[Cause.LEDGER_AWAY] == (60 - 30) / 2 + 1
+    assert sum(named.values()) == 30
+    world.sink.emit(LeaderState(leading=True))
+    after = world.run(60, healthy)
+    assert after[Cause.OK] >= 20
+    assert world.judged[-1].condition.cause is Cause.OK
 
 
 @pytest.mark.parametrize("status", ["503", "500", "timeout", "reset", "not_sent"])

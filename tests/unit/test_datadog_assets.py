@@ -31,8 +31,9 @@ BUNDLE = read_bundle()
 ANCHORS = read_anchors()
 PAGES = {
     "credentials", "unauthorized", "scope_missing", "permission", "division", "forbidden",
-    "platform_down", "suspicious", "heartbeat", "crash_loop", "exit_bug", "exit_configuration",
-    "exit_source", "exit_ledger", "exit_credentials", "exit_failures",
+    "platform_down", "suspicious", "ledger_away", "no_leader", "heartbeat", "crash_loop",
+    "exit_bug", "exit_configuration", "exit_source", "exit_ledger", "exit_credentials",
+    "exit_failures",
 }  # fmt: skip
 """Monitors of faults in which nobody gets a message."""
 

@@ -129,6 +129,30 @@ async def test_a_pause_that_is_noticed_by_nobody_else():
 
 
 @in_virtual_time
+async def test_a_pause_that_another_process_wrote_is_followed_when_it_is_read():
+    """So is its end. Whoever was claimed ahead is given back."""
+    run = CampaignsFixture().add("a", people("a", 60)).add("b", people("b", 60))
+    running = asyncio.create_task(run.pipeline(workers=2, once=False).run())
+    await asyncio.sleep(1.0)
+    await run.ledgers["a"].pause(START)
+    await run.stream.reread()
+    await asyncio.sleep(10.0)
+    paused = run.ledgers["a"]
+    assert paused.count(Status.CLAIMED, Status.SENDING) == 0
+    done = run.opened("a")
+    await asyncio.sleep(60.0)
+    assert 0 < run.opened("a") == done < 60
+    await run.stream.reread()  # nothing new
+    await paused.resume()
+    await run.stream.reread()
+    await until(lambda: run.opened("a") == 60, seconds=60)
+    run.stream.stop()
+    assert await running is RunOutcome.DRAINED
+    reasons = HaltReason.PAUSED
+    assert run.pause_events("a") == [("Halted", reasons), ("Resumed", reasons)]
+
+
+@in_virtual_time
 async def test_a_finished_campaign_may_be_paused():
     """A run ends as paused only for what it would still have to do."""
     run = CampaignsFixture().add("a", people("a", 2)).add("b", people("b", 100))

@@ -403,7 +403,7 @@ async def test_every_violation_is_found(filled, name):
 
 def test_nothing_is_looked_for_without_an_example():
     """The examples above are all that verify looks for."""
-    assert set(DAMAGE) == set(integrity._CHECKS)
+    assert set(DAMAGE) == set(integrity.RULES)
 
 
 async def test_verify_tells_and_exits(filled):

@@ -11,6 +11,7 @@ from dispatcher.app.lineage_export import ExportRequest, OutputError, export
 from dispatcher.domain.status import Reason, Relation
 from dispatcher.ports.questions import Page
 from dispatcher.ports.stored_rows import LineageRow
+from dispatcher.settings import LedgerPlace
 from dispatcher.sinks import lineage_formats
 from dispatcher.sinks.lineage_formats import COLUMNS, FormatError, write
 
@@ -46,7 +47,7 @@ def ledger(monkeypatch):
 
 def request(folder, name="out.jsonl", **more):
     values = {"since": None, "cursor_file": folder / "cursor", "out": folder / name, **more}
-    return ExportRequest(Path("ledger.db"), None, "jsonl", **values)
+    return ExportRequest(LedgerPlace.of_file(Path("ledger.db")), None, "jsonl", **values)
 
 
 def test_csv_follows_rfc_4180_and_leaves_ids_as_they_are():

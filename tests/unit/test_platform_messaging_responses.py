@@ -367,7 +367,7 @@ class Wire:
     def origin(self, url):
         return str(url.origin())
 
-    async def request(self, origin, method, target, headers, body=None):
+    async def request(self, origin, method, target, headers, body=None, *, sends=False):
         self.requests.append((method, origin + target, body))
         return HttpResponse(500, {}, None), 0.0
 

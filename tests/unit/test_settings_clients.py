@@ -57,7 +57,7 @@ def test_without_a_list_there_is_one_client_without_a_name(tmp_path):
     ((name, view),) = per_client_settings(settings)
     assert (name, view, settings.clients) == ("", settings, ())
     assert requests_per_minute(settings) == 240
-    assert "clients" not in describe(settings)
+    assert "clients[" not in describe(settings)
 
 
 def test_the_description_has_every_client_and_no_secret(tmp_path):

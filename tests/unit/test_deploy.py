@@ -1,0 +1,309 @@
+"""The examples of deploy/ fit the settings, the health server, the exit codes and each other."""
+
+import configparser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dispatcher.cli.exit_codes import RESTART_HELPS
+from dispatcher.domain.errors import ExitCode
+from dispatcher.http_server import health
+from dispatcher.settings import load
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+COMPOSE_FOLDER, KUBERNETES = DEPLOY / "compose", DEPLOY / "kubernetes"
+SECRETS = "/run/secrets"
+"""Where containers have the files with secrets."""
+
+
+class Compose(yaml.SafeLoader):
+    """Reads what Compose adds to YAML."""
+
+
+Compose.add_constructor("!reset", lambda *_: None)
+
+COMPOSE = yaml.safe_load((COMPOSE_FOLDER / "compose.yaml").read_text())
+SERVICES = COMPOSE["services"]
+AGENT = yaml.load((COMPOSE_FOLDER / "compose.datadog.yaml").read_text(), Compose)
+MANIFESTS = {
+    (one["kind"], one["metadata"]["name"]): one
+    for path in sorted(KUBERNETES.glob("*.yaml"))
+    if path.name not in ("kustomization.yaml", "migrate.yaml")
+    for one in yaml.safe_load_all(path.read_text())
+}
+KUSTOMIZATION = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())
+MIGRATE = yaml.safe_load((KUBERNETES / "migrate.yaml").read_text())
+DEPLOYMENT = MANIFESTS["Deployment", "dispatcher"]["spec"]
+POD = DEPLOYMENT["template"]["spec"]
+CONTAINER = POD["containers"][0]
+CONFIGS = {one: (DEPLOY / one / "dispatcher.toml").read_text() for one in ("compose", "kubernetes")}
+
+
+def seconds(text):
+    return float(re.fullmatch(r"(\d+)s", text)[1])
+
+
+def secret_files(name):
+    """The files with secrets that a configuration names."""
+    return {*re.findall(rf'"({SECRETS}[^"]+)"', CONFIGS[name])}
+
+
+@pytest.fixture(scope="module")
+def made_secrets(tmp_path_factory):
+    """The secrets of compose, by its script; a second time it changes none."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the secrets")
+    script = tmp_path_factory.mktemp("compose") / "secrets.sh"
+    script.write_bytes((COMPOSE_FOLDER / "secrets.sh").read_bytes())
+    made = []
+    for _ in range(2):
+        subprocess.run(["sh", script], check=True)
+        folder = script.parent / "secrets"
+        made.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert made[0] == made[1]
+    assert folder.stat().st_mode & 0o777 == 0o700
+    return made[0]
+
+
+@pytest.fixture
+def loaded(tmp_path, monkeypatch, made_secrets):
+    """Load a configuration as a run does, with the files of its secrets in another folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "contacts.csv").write_text("conversation_id,first_name\n")
+
+    def load_config(name):
+        for file in secret_files(name):
+            path = Path(f"{tmp_path}{file}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(made_secrets.get(path.name, b"s"))
+        config = tmp_path / f"{name}.toml"
+        config.write_text(CONFIGS[name].replace(f'"{SECRETS}', f'"{tmp_path}{SECRETS}'))
+        return load(config, env={})
+
+    return load_config
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_configurations_are_those_of_a_run_with_a_standby(name, loaded):
+    """The ledger is on two hosts of a server that survives the loss of one, with a plain role."""
+    settings = loaded(name)
+    url = re.match(r"postgresql://dispatcher_run@([^/]+)/ledger", settings.ledger.url)
+    assert len(url[1].split(",")) == 2
+    assert settings.ledger.durable == "replicated"
+    assert (settings.telemetry.health_host, settings.telemetry.health_port) == ("0.0.0.0", 8090)
+    assert settings.credentials.source == "file"
+    assert str(settings.control.socket) == "/run/dispatcher/control.sock"
+
+
+def images():
+    found = {name: one["image"] for name, one in (SERVICES | AGENT["services"]).items()}
+    found |= {"agent of the sandbox": SERVICES["agent"]["image"], "job": pod_of(MIGRATE)["image"]}
+    for name in ("dispatcher", "intake"):
+        found[f"pod {name}"] = pod_of(MANIFESTS["Deployment", name])["image"]
+    (base,) = set(re.findall(r"^FROM (\S+)", (DEPLOY / "Containerfile").read_text(), re.MULTILINE))
+    return {**found, "base": base}
+
+
+def pod_of(manifest):
+    return manifest["spec"]["template"]["spec"]["containers"][0]
+
+
+def test_every_image_has_the_tag_of_one_release():
+    """Else a restart may bring another major version of the database."""
+    (ours,) = KUSTOMIZATION["images"]
+    tags = {name: image.rpartition(":")[2] for name, image in images().items()}
+    assert tags.pop("pod dispatcher") == ours["name"]
+    assert [tag for tag in tags.values() if not re.match(r"\d+\.\d+(\.\d+)?", tag)] == []
+    (version,) = re.findall(
+        r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+    )
+    built = {
+        image for image in images().values() if image.rpartition(":")[0].endswith("dispatcher")
+    }
+    assert {image.rpartition(":")[2] for image in built} == {version} == {ours["newTag"]}
+
+
+def test_compose_gives_each_dispatcher_its_files_and_enough_time_to_drain(loaded):
+    config = loaded("compose")
+    for name in ("dispatcher-1", "dispatcher-2"):
+        one = SERVICES[name]
+        assert {f"{SECRETS}/{secret}" for secret in one["secrets"]} == secret_files("compose")
+        assert seconds(one["stop_grace_period"]) > config.engine.drain_seconds + 5
+        assert one["hostname"] == name
+        assert one["read_only"]
+        assert one["init"]
+        assert f":{config.telemetry.health_port}/healthz" in one["healthcheck"]["test"][-1]
+        assert one["ports"][0].endswith(f":{config.telemetry.health_port}")
+        folders = {entry.partition(":")[0] for entry in one["tmpfs"]}
+        assert str(Path(config.control.socket).parent) in folders
+    assert config.telemetry.statsd_host in SERVICES
+    assert set(re.search(r"@([^/]+)/", config.ledger.url)[1].split(",")) <= {*SERVICES}
+    assert re.fullmatch(r"https://(\w+):8443", str(config.platform.base_url))[1] in SERVICES
+
+
+def test_compose_names_only_files_and_secrets_that_are_there(made_secrets):
+    """Its script makes every secret, and nobody else can enter their folder."""
+    files = {one["file"] for one in COMPOSE["secrets"].values()}
+    assert files == {f"secrets/{name}" for name in made_secrets}
+    for service in SERVICES.values():
+        assert {*service.get("secrets", [])} <= {*COMPOSE["secrets"]}
+        for volume in service.get("volumes", []):
+            source = volume.partition(":")[0]
+            here = (COMPOSE_FOLDER / source).is_file() or source in COMPOSE["volumes"]
+            assert here, volume
+
+
+@pytest.mark.parametrize("script", ["secrets.sh", "postgres/init.sh", "postgres/node.sh"])
+def test_the_scripts_are_scripts_that_can_be_executed(script):
+    """One that cannot is read into the image's own script, and changes how that one goes on."""
+    path = COMPOSE_FOLDER / script
+    assert path.stat().st_mode & 0o111 == 0o111
+    subprocess.run(["bash", "-n", path], check=True)
+
+
+def test_each_database_waits_for_the_other_one():
+    """A standby streams by its host name, which is one of those that the primary waits for."""
+    init = (COMPOSE_FOLDER / "postgres" / "init.sh").read_text()
+    (names,) = re.findall(r"synchronous_standby_names = 'ANY 1 \((.+)\)'", init)
+    pair = {name: SERVICES[name] for name in names.split(", ")}
+    assert {name: one["environment"]["PEER"] for name, one in pair.items()} == {
+        "db1": "db2",
+        "db2": "db1",
+    }
+    assert [name for name, one in pair.items() if "FIRST" in one["environment"]] == ["db1"]
+    assert {name: one["hostname"] for name, one in pair.items()} == {"db1": "db1", "db2": "db2"}
+    assert "application_name=$HOSTNAME" in (COMPOSE_FOLDER / "postgres" / "node.sh").read_text()
+
+
+def test_kubernetes_runs_two_that_one_disruption_leaves_one_of():
+    """On different nodes; a rollout needs no third node."""
+    assert DEPLOYMENT["replicas"] == 2
+    assert DEPLOYMENT["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    budget = MANIFESTS["PodDisruptionBudget", "dispatcher"]["spec"]
+    assert budget["maxUnavailable"] == 1
+    labels = DEPLOYMENT["template"]["metadata"]["labels"]
+    (apart,) = POD["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert apart["topologyKey"] == "kubernetes.io/hostname"
+    for selector in (budget["selector"], DEPLOYMENT["selector"], apart["labelSelector"]):
+        assert selector["matchLabels"].items() <= labels.items()
+
+
+def served_pages():
+    """The paths that the health server answers."""
+    return {*re.findall(r'"(/\w+)": \w+', Path(health.__file__).read_text())}
+
+
+def test_kubernetes_asks_for_the_health_that_a_standby_has(loaded):
+    """With /leaderz as readiness the budget would never let the leader go."""
+    config = loaded("kubernetes")
+    ports = {port["name"]: port["containerPort"] for port in CONTAINER["ports"]}
+    assert ports == {"health": config.telemetry.health_port, "posts": config.source.posts.port}
+    probes = {name: one["httpGet"] for name, one in CONTAINER.items() if name.endswith("Probe")}
+    assert {name: probe["path"] for name, probe in probes.items()} == {
+        "startupProbe": "/healthz",
+        "livenessProbe": "/healthz",
+        "readinessProbe": "/readyz",
+    }
+    assert {probe["port"] for probe in probes.values()} == {"health"}
+    assert {probe["path"] for probe in probes.values()} | {"/leaderz"} <= served_pages()
+    assert POD["terminationGracePeriodSeconds"] > config.engine.drain_seconds + 5
+
+
+def test_posts_reach_the_dispatcher_that_leads(loaded):
+    """The proxy asks each pod, also one that is not ready, on the port of its health."""
+    config, proxy = loaded("kubernetes"), (KUBERNETES / "haproxy.cfg").read_text()
+    assert "option httpchk GET /leaderz" in proxy
+    assert f"check port {config.telemetry.health_port} " in proxy
+    (name, namespace, port) = re.findall(r" ([\w-]+)\.(\w+)\.svc\.cluster\.local:(\d+) ", proxy)[0]
+    pods = MANIFESTS["Service", name]["spec"]
+    assert (pods["clusterIP"], pods["publishNotReadyAddresses"]) == ("None", True)
+    assert (namespace, int(port)) == (KUSTOMIZATION["namespace"], config.source.posts.port)
+    intake = pod_of(MANIFESTS["Deployment", "intake"])
+    listens = {port["name"]: port["containerPort"] for port in intake["ports"]}
+    assert [int(port) for port in re.findall(r"bind :(\d+)", proxy)] == [*listens.values()]
+    assert MANIFESTS["Service", "intake"]["spec"]["ports"][0]["targetPort"] in listens
+    permitted = MANIFESTS["NetworkPolicy", "dispatcher"]["spec"]["ingress"][0]["ports"]
+    assert {one["port"] for one in permitted} == {int(port), config.telemetry.health_port}
+
+
+@pytest.mark.parametrize("name", ["dispatcher", "intake"])
+def test_kubernetes_gives_no_pod_more_than_it_needs(name):
+    pod = MANIFESTS["Deployment", name]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["containers"][0]["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert "memory" in pod["containers"][0]["resources"]["limits"]
+    assert not pod["automountServiceAccountToken"]
+
+
+def test_kubernetes_mounts_every_file_that_the_configuration_names(loaded):
+    """Secrets are files, so they are in no environment and in no list of processes."""
+    folders = [mount["mountPath"] for mount in CONTAINER["volumeMounts"]]
+    secrets = secret_files("kubernetes")
+    for file in (*secrets, loaded("kubernetes").control.socket, CONTAINER["args"][2]):
+        assert any(str(Path(file).parent) == folder for folder in folders), file
+    volumes = {volume["name"] for volume in POD["volumes"]}
+    assert {mount["name"] for mount in CONTAINER["volumeMounts"]} == volumes
+    assert not [one for one in CONTAINER["env"] if "secretKeyRef" in str(one)]
+    text = (DEPLOY / "README.md").read_text()
+    for file in secrets:
+        assert f"--from-file={Path(file).name}" in text
+
+
+def test_kustomize_takes_every_file():
+    files = {path.name for path in KUBERNETES.iterdir()}
+    generated = [file for one in KUSTOMIZATION["configMapGenerator"] for file in one["files"]]
+    taken = {*KUSTOMIZATION["resources"], *generated, "kustomization.yaml", "migrate.yaml"}
+    assert taken == files
+    maps = {one["name"] for one in KUSTOMIZATION["configMapGenerator"]}
+    used = {
+        volume["configMap"]["name"]
+        for name in ("dispatcher", "intake")
+        for volume in MANIFESTS["Deployment", name]["spec"]["template"]["spec"]["volumes"]
+        if "configMap" in volume
+    }
+    assert used == maps
+
+
+def test_only_the_migration_is_done_as_the_owner_of_the_tables(loaded):
+    """With the same database; the role is one of roles.sql, and no dispatcher has its password."""
+    job, service = pod_of(MIGRATE), SERVICES["migrate"]
+    assert job["args"][:2] == service["command"][:2] == ["ledger", "migrate"]
+    owner = "postgresql://dispatcher_owner@"
+    plain = "postgresql://dispatcher_run@"
+    assert job["args"][3].replace(owner, plain) == loaded("kubernetes").ledger.url
+    url = service["environment"]["DISPATCHER__LEDGER__URL"]
+    assert url.replace(owner, plain) == loaded("compose").ledger.url
+    roles = re.findall(r"^CREATE ROLE (\w+)", (DEPLOY / "roles.sql").read_text(), re.MULTILINE)
+    assert roles == ["dispatcher_owner", "dispatcher_run", "dispatcher_read"]
+    documented = (ROOT / "docs" / "ledger-postgres.md").read_text()
+    assert set(roles) == set(re.findall(r"dispatcher_\w+", documented))
+    assert not [one for one in SERVICES["dispatcher-1"]["secrets"] if "owner" in one]
+
+
+def test_the_unit_is_that_of_the_documentation():
+    """It differs in its comment and its folder for the socket; a lost lease starts it again."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.optionxform = str
+    parser.read(DEPLOY / "systemd" / "dispatcher.service")
+    (text,) = re.findall(
+        r"```ini\n(\[Unit\].*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL
+    )
+    documented = configparser.ConfigParser(interpolation=None)
+    documented.optionxform = str
+    documented.read_string(text)
+    assert parser["Service"].pop("RuntimeDirectory") == "dispatcher"
+    assert {name: dict(parser[name]) for name in parser} == {
+        name: dict(documented[name]) for name in documented
+    }
+    prevented = parser["Service"]["RestartPreventExitStatus"].split()
+    assert ExitCode.LEASE_LOST in RESTART_HELPS
+    assert str(ExitCode.LEASE_LOST.value) not in prevented
