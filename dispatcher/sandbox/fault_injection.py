@@ -1,10 +1,34 @@
-"""Which request is hit by which fault."""
+"""Which request is hit by which fault, and what is answered then."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from dispatcher.sandbox.dialect import Call
+from dispatcher.sandbox.http import error_responses
+from dispatcher.sandbox.http.responses import Response
 from dispatcher.sandbox.scenario.model import Fault
+from dispatcher.sandbox.scenario.value_types import FaultKind
 from dispatcher.sandbox.world.random import generator
+
+FAULT_ANSWERS: dict[FaultKind, Callable[[Call, Fault], Response]] = {
+    "error_500": lambda call, _: error_responses.refusal(
+        call.correlation, 500, "The server had an error", cause="broken"
+    ),
+    "error_502": lambda _, __: error_responses.page(502, "502 Bad Gateway"),
+    "error_503_json": lambda call, fault: error_responses.refusal(
+        call.correlation,
+        503,
+        "Service Unavailable",
+        cause="unavailable",
+        retry_after=fault.retry_after,
+    ),
+    "error_503_html": lambda _, __: error_responses.page(
+        503, "503 Service Temporarily Unavailable"
+    ),
+    "html_200": lambda _, __: error_responses.page(200, "Welcome"),
+    "redirect": lambda _, fault: error_responses.redirect(fault.status, fault.location),
+}
+"""The answers of faults that answer instead of the dialect."""
 
 
 class _Rule:

@@ -7,46 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dispatcher.sandbox.counters import Counters
-from dispatcher.sandbox.dialect import Call, Dialect, DialectContext
-from dispatcher.sandbox.fault_injection import FaultPlan
-from dispatcher.sandbox.genesys.dialect import GENESYS, GenesysDialect
+from dispatcher.sandbox.dialect import Call
+from dispatcher.sandbox.dialects import Moment, dialect_scopes, make_dialect
+from dispatcher.sandbox.fault_injection import FAULT_ANSWERS, FaultPlan
 from dispatcher.sandbox.http import error_responses
 from dispatcher.sandbox.http.connection import Connection, Request
 from dispatcher.sandbox.http.responses import Response, Stamp, render
 from dispatcher.sandbox.latency import Latency, drawer
-from dispatcher.sandbox.messaging.dialect import MessagingDialect
-from dispatcher.sandbox.oauth import MESSAGING, Grants
+from dispatcher.sandbox.oauth import Grants
 from dispatcher.sandbox.oauth_clients import make_clients
 from dispatcher.sandbox.quota import LimitGate, Quota
 from dispatcher.sandbox.scenario.model import Fault
 from dispatcher.sandbox.scenario.scenario import Scenario
-from dispatcher.sandbox.scenario.value_types import FaultKind
 from dispatcher.sandbox.world.effect_log import EffectLog
-from dispatcher.sandbox.world.message_archive import MessageArchive
 from dispatcher.sandbox.world.random import generator
-from dispatcher.sandbox.world.timestamps import Times
-from dispatcher.sandbox.world.traffic import Traffic
 from dispatcher.sandbox.world.world import World
-
-_INSTEAD: dict[FaultKind, Callable[[Call, Fault], Response]] = {
-    "error_500": lambda call, _: error_responses.refusal(
-        call.correlation, 500, "The server had an error", cause="broken"
-    ),
-    "error_502": lambda _, __: error_responses.page(502, "502 Bad Gateway"),
-    "error_503_json": lambda call, fault: error_responses.refusal(
-        call.correlation,
-        503,
-        "Service Unavailable",
-        cause="unavailable",
-        retry_after=fault.retry_after,
-    ),
-    "error_503_html": lambda _, __: error_responses.page(
-        503, "503 Service Temporarily Unavailable"
-    ),
-    "html_200": lambda _, __: error_responses.page(200, "Welcome"),
-    "redirect": lambda _, fault: error_responses.redirect(fault.status, fault.location),
-}
-"""The answers of faults that answer instead of the dialect."""
 
 
 class SandboxPlatform:
@@ -70,7 +45,7 @@ class SandboxPlatform:
         self._stamp = Stamp(seed)
         self.counts = Counters()
         self.world = World(scenario.world, seed)
-        needs = GENESYS if scenario.dialect == "genesys" else MESSAGING
+        needs = dialect_scopes(scenario.dialect)
         self.grants = Grants(scenario.token, needs)
         self.log = EffectLog(log_path, with_text=scenario.log_text, on_effect=on_effect)
         self.quota = Quota(scenario.rate, seed, now, self._wall_offset)
@@ -85,19 +60,9 @@ class SandboxPlatform:
             self._gates[gate.limit.endpoint].append(gate)
         self._latency = Latency(scenario.latency, seed)
         self._delays = generator(seed, "delay")
-        self._dialect = self._make_dialect(scenario, now)
-
-    def _make_dialect(self, scenario: Scenario, now: float) -> Dialect:
-        archive = MessageArchive(scenario.analytics, scenario.seed)
-        traffic = Traffic(scenario.traffic, archive, scenario.seed, now + self._wall_offset)
-        share = scenario.world.extra_fields_share
-        context = DialectContext(
-            self.world, self.grants, self.log, archive, traffic, scenario.seed, share
+        self._dialect = make_dialect(
+            scenario, self.world, self.grants, self.log, Moment(now, now + self._wall_offset)
         )
-        if scenario.dialect == "genesys":
-            lag = scenario.analytics.availability_lag_seconds
-            return GenesysDialect(context, scenario.genesys, lag, now, self._wall_offset)
-        return MessagingDialect(context, Times(now + self._wall_offset))
 
     def serve(self, request: Request, connection: Connection) -> None:
         """Answer a request, now or after its latency, or apply a fault to it."""
@@ -177,7 +142,7 @@ class SandboxPlatform:
             case kind:
                 if fault.effect:
                     self._dialect.answer(call)
-                self._reply(call, connection, _INSTEAD[kind](call, fault), 0.0)
+                self._reply(call, connection, FAULT_ANSWERS[kind](call, fault), 0.0)
 
     def _apply_late(self, call: Call) -> None:
         self.counts.pending_effects -= 1

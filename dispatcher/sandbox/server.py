@@ -8,7 +8,9 @@ from typing import Self
 
 from dispatcher.sandbox.control_api import ControlApi
 from dispatcher.sandbox.fault_injection import FaultPlan
+from dispatcher.sandbox.http.connection import Connection, Request
 from dispatcher.sandbox.http.listener import Listener
+from dispatcher.sandbox.http.responses import Stamp, render, response
 from dispatcher.sandbox.platform import SandboxPlatform
 from dispatcher.sandbox.scenario.events import EventSchedule
 from dispatcher.sandbox.scenario.model import Event, Fault
@@ -27,6 +29,7 @@ from dispatcher.sandbox.stalls import StallClock
 from dispatcher.sandbox.world.world import ConversationView
 
 _SHUTDOWN_SECONDS = 0.05
+_DOCUMENT = b"/openapi.json"
 
 
 class Sandbox:
@@ -50,11 +53,13 @@ class Sandbox:
         self._stop = stop or asyncio.Event()
         self._seed = scenario.seed
         self._host = host
+        self._stamp = Stamp(0)
         self._outage: asyncio.Task[None] | None = None
         self._stalls: StallClock | None = None
         self._events = events = EventSchedule(scenario.event, self._apply)
         self._platform = SandboxPlatform(scenario, log_path, events.start, events.on_effect)
-        self._api = Listener(self._platform.serve, host, port)
+        self._dialect = scenario.dialect
+        self._api = Listener(self._serve, host, port)
         commands: dict[str, Callable[..., None]] = {
             "scopes": self.set_scopes,
             "denial": self.set_denial,
@@ -112,6 +117,20 @@ class Sandbox:
     def control_url(self) -> str:
         """The base URL of the control API, without ``/sandbox``."""
         return f"http://{self._host}:{self.control_port}"
+
+    def _serve(self, request: Request, connection: Connection) -> None:
+        """Answer a request to the API's port: the document needs no token, and is not counted."""
+        if request.target == _DOCUMENT and request.method == b"GET":
+            connection.send(self._document(request), close=not request.keep_alive)
+        else:
+            self._platform.serve(request, connection)
+
+    def _document(self, request: Request) -> bytes:
+        from dispatcher.sandbox.openapi.document import document  # noqa: PLC0415 - half a second
+
+        date = self._stamp.date(time.time())
+        answer = response(200, document(self._dialect, self.url))
+        return render(answer, self._stamp.correlation(), date, b"", keep_alive=request.keep_alive)
 
     def counts(self) -> dict[str, object]:
         """Return the counts; the effect log on disk is complete up to them."""

@@ -3,12 +3,17 @@
 import json
 from base64 import b64encode
 
+from tests.support.openapi_contract import contract, dialect_of
+
 PAIR = b"sandbox-client:sandbox-secret"
 FORM = {"grant_type": "client_credentials"}
 
 
 class SandboxClient:
-    """Makes requests as they are written; ``last`` is the last answer."""
+    """Makes requests as they are written; ``last`` is the last answer.
+
+    Each answer of the API is compared with the OpenAPI document.
+    """
 
     token_path = ""
 
@@ -20,6 +25,7 @@ class SandboxClient:
         basic = {"Authorization": "Basic " + b64encode(pair).decode()}
         url = self.sandbox.url + self.token_path
         async with self.session.post(url, headers=basic, data=form) as answer:
+            self._compare("POST", self.token_path, answer, await answer.text())
             body = await answer.json()
             if answer.status == 200:
                 self.headers = {"Authorization": "Bearer " + body["access_token"]}
@@ -35,7 +41,13 @@ class SandboxClient:
             allow_redirects=False,
         ) as answer:
             text = await answer.text()
+            if url is None:
+                self._compare(method, path, answer, text)
             if answer.content_type == "application/json" and text:
                 text = json.loads(text)
             self.last = answer
             return answer.status, text
+
+    def _compare(self, method, path, answer, text):
+        document = contract(dialect_of(self.token_path))
+        document.check(method, path, answer.status, answer.headers, text)

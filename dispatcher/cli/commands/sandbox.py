@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
-from dispatcher.cli.bundled_files import ScenarioParameter
+from dispatcher.cli.bundled_files import DATA, ScenarioParameter
 from dispatcher.cli.config import option_group
 from dispatcher.cli.options import FILE, PORT, debug_option
 from dispatcher.domain.errors import DispatcherError, ExitCode, list_mistakes
 from dispatcher.sandbox.contact_files import write_contacts
+from dispatcher.sandbox.curl_lines import curl_lines, token_line
 from dispatcher.sandbox.scenario.scenario import Scenario, ScenarioError, load
 from dispatcher.sandbox.scenario.value_types import DialectName
 from dispatcher.sandbox.server import Sandbox
@@ -157,7 +158,30 @@ def _print_ready(options: SandboxOptions, scenario: Scenario, port: int, control
         ready = {"ready": True, "url": url, "control_url": control, "seed": scenario.seed}
         click.echo(json.dumps(ready))
         return
-    click.echo(f"platform  {url}")
-    click.echo(f"control   {control}/sandbox/counts")
-    click.echo(f"log       {options.log or 'none; --log FILE writes one'}")
-    click.echo(f"ready, with seed {scenario.seed}; Ctrl-C stops it")
+    click.echo(_welcome(options, scenario, url, control))
+
+
+def _welcome(options: SandboxOptions, scenario: Scenario, url: str, control: str) -> str:
+    """Return what the sandbox is, and lines that show it."""
+    name = "none: a platform without faults"
+    if options.scenario is not None:
+        is_bundled = options.scenario.is_relative_to(DATA)
+        name = options.scenario.stem if is_bundled else str(options.scenario)
+    lines = [
+        "A local platform for web messaging: tokens, scopes, a quota, states, sends, refusals.",
+        "Nothing leaves this machine. What a conversation does follows from the first word of its",
+        "id: active-1 is open, ended-1 has ended, gone-1 does not exist; see docs/sandbox.md.",
+        "",
+        f"platform  {url}",
+        f"dialect   {scenario.dialect}; as OpenAPI: {url}/openapi.json",
+        f"scenario  {name}",
+        f"control   {control}/sandbox/counts",
+        f"log       {options.log or 'none; --log FILE writes one'}",
+        "",
+        "Try it in another terminal. First a token, then five questions:",
+        token_line(scenario, url),
+    ]
+    for curl in curl_lines(scenario, url, control):
+        lines += ["", f"# {curl.question}", curl.line]
+    lines += ["", f"ready, with seed {scenario.seed}; Ctrl-C stops it"]
+    return "\n".join(lines)

@@ -125,7 +125,7 @@ def _interval(value: object) -> tuple[float, float]:
     parts = value.split("/") if isinstance(value, str) else []
     try:
         since, until = (datetime.fromisoformat(part).timestamp() for part in parts)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise QueryError("interval must be START/END, both as in ISO 8601") from None
     if until <= since:
         raise QueryError("interval ends before it starts")
@@ -146,6 +146,8 @@ def _filter(value: object, dimensions: tuple[str, ...]) -> Filter:
         raise QueryError("a filter needs the type and or or")
     predicates = value.get("predicates") or []
     clauses = value.get("clauses") or []
+    if not isinstance(predicates, list) or not isinstance(clauses, list):
+        raise QueryError("predicates and clauses must be lists")
     if not predicates and not clauses:
         raise QueryError("a filter needs predicates")
     return Filter(

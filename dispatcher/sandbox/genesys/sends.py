@@ -213,7 +213,8 @@ def _message_text(body: Mapping[str, object], messenger: str) -> str | None:
     if not isinstance(template, dict) or not text_at(template, "responseId"):
         return None
     parameters = template.get("bodyParameters") or template.get("parameters") or []
-    values = [item.get("value") for item in parameters if isinstance(item, dict)]
+    listed = parameters if isinstance(parameters, list) else []
+    values = [item.get("value") for item in listed if isinstance(item, dict)]
     return " ".join(value for value in values if isinstance(value, str))
 
 
