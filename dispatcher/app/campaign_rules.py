@@ -74,7 +74,8 @@ def list_context(
     That includes its size in the last run; with ``remember`` the present one is kept beside the
     ledger.
     """
-    source = make_source(settings, once=True) if can_be_compared(settings.source) else None
+    can_be_read_twice = settings.program_source is not None or can_be_compared(settings.source)
+    source = make_source(settings, once=True) if can_be_read_twice else None
     last = last_size(settings)
     return ListContext(
         settings.campaign, source, id_columns(settings.source), events, last, remember

@@ -40,16 +40,20 @@ def plan(
         CredentialsError, TokenUnavailableError: there is no token.
 
     """
-    return uvloop.run(_plan(settings, show, sample, ended_after, seed))
+    return uvloop.run(
+        plan_in_loop(settings, show, sample=sample, ended_after=ended_after, seed=seed)
+    )
 
 
-async def _plan(
+async def plan_in_loop(
     settings: Settings,
     show: Callable[[ScanProgress], None],
+    *,
     sample: int | None,
     ended_after: float,
     seed: int | None,
 ) -> DryRunReport:
+    """Return what `plan` returns, in the loop that is running."""
     clock, policy = SystemClock(), make_policy(settings)
     async with AsyncExitStack() as stack:
         ledger = stack.enter_context(open_dry_run_view(settings))

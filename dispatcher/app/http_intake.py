@@ -1,26 +1,22 @@
 """Connects the HTTP intake with the campaigns whose contacts are posted."""
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from http import HTTPStatus
-from pathlib import Path
 
 import structlog
 from pydantic import SecretStr
 
 from dispatcher.app.campaigns import OpenCampaign
-from dispatcher.credentials.file import read_secret
+from dispatcher.app.token_file import token_reader
 from dispatcher.domain.events import PostAnswered
 from dispatcher.engine.campaign_run import CampaignRun
 from dispatcher.http_server.posts import PostTarget, serve_posts
-from dispatcher.ports import CredentialsError, Post, PostRefusal, PostRefusedError, Receipt
+from dispatcher.ports import Post, PostRefusal, PostRefusedError, Receipt
 from dispatcher.settings import HttpSourceSettings, Settings
 from dispatcher.sources.intake.http_source import HttpSource
 
-TOKEN_SECONDS = 5.0
-"""How long a token that was read from a file is used before the file is read again."""
 _PAUSED_SECONDS = 60
 _BACKLOG_SECONDS = 30
 _STANDBY_SECONDS = 2
@@ -46,7 +42,7 @@ async def serve_intake(
     for campaign, run in zip(opened, runs, strict=True):
         if isinstance(campaign.source, HttpSource) and campaign.source.watched:
             http = campaign.settings.source.posts
-            target = _target(campaign, campaign.source, run, token_reader(http, environment))
+            target = _target(campaign, campaign.source, run, post_token_reader(http, environment))
             servers[http.host, http.port][run.name] = target
             sources.append(campaign.source)
     for (host, port), targets in servers.items():
@@ -80,14 +76,14 @@ async def refuse_posts(
     for view in views:
         if view.source.kind == "http":
             http = view.source.posts
-            token = token_reader(http, view.environment)
+            token = post_token_reader(http, view.environment)
             target = PostTarget(accept, check, token, lambda _status, _rows: None, http.most_bytes)
             servers[http.host, http.port][view.campaign] = target
     for (host, port), targets in servers.items():
         await serve_posts(stack, host, port, targets)
 
 
-def token_reader(
+def post_token_reader(
     http: HttpSourceSettings, environment: Mapping[str, SecretStr]
 ) -> Callable[[], str]:
     """Return what returns the token that clients must have; empty if they need none.
@@ -96,33 +92,8 @@ def token_reader(
         CredentialsError: the file of the token cannot be read.
 
     """
-    if http.token_file:
-        return _TokenFile(Path(http.token_file)).token
-    secret = environment.get(http.token_variable) if http.token_variable else None
-    token = "" if secret is None else secret.get_secret_value().strip()
-    return lambda: token
-
-
-class _TokenFile:
-    """A token in a file that may be replaced. While it cannot be read, the last one counts."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._token = self._read()
-        self._read_at = time.monotonic()
-
-    def token(self) -> str:
-        now = time.monotonic()
-        if now - self._read_at >= TOKEN_SECONDS:
-            self._read_at = now
-            try:
-                self._token = self._read()
-            except CredentialsError as error:
-                structlog.get_logger().warning("intake.token_kept", detail=str(error))
-        return self._token
-
-    def _read(self) -> str:
-        return read_secret(self._path, "source.http.token_file")
+    key = "source.http.token_file"
+    return token_reader(http.token_file, http.token_variable, environment, key)
 
 
 def _target(

@@ -27,15 +27,16 @@ def verify_lineage(
         CredentialsError, TokenUnavailableError: there is no token.
 
     """
-    uvloop.run(_verify(settings, query, check, show))
+    uvloop.run(verify_in_loop(settings, query, check, show))
 
 
-async def _verify(
+async def verify_in_loop(
     settings: Settings,
     query: UnverifiedLinks,
     check: LineageCheckProgress,
     show: Callable[[LineageCheckProgress], None],
 ) -> None:
+    """Do what `verify_lineage` does, in the loop that is running."""
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         links = stack.enter_context(open_links(settings, query))

@@ -3,7 +3,7 @@
 from contextlib import AsyncExitStack
 
 from dispatcher.app.authorization_report import OnlineFinding
-from dispatcher.app.http_intake import token_reader
+from dispatcher.app.http_intake import post_token_reader
 from dispatcher.http_server.posts import PostAddressError, serve_posts
 from dispatcher.ports import CredentialsError
 from dispatcher.settings import HttpSourceSettings, Settings
@@ -27,7 +27,7 @@ async def check_intake(settings: Settings) -> list[OnlineFinding]:
 def _check_token(campaign: str, http: HttpSourceSettings, settings: Settings) -> OnlineFinding:
     what = f"token for posts to {campaign}"
     try:
-        token = token_reader(http, settings.environment)()
+        token = post_token_reader(http, settings.environment)()
     except CredentialsError as error:
         return OnlineFinding(what, str(error), ok=False)
     detail = "it can be read" if token else "none: everybody on this machine can post contacts"

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -11,6 +12,7 @@ from functools import partial
 import structlog
 import uvloop
 
+from dispatcher import early_signals
 from dispatcher.app.campaigns import (
     OpenCampaign,
     OpenStore,
@@ -28,9 +30,13 @@ from dispatcher.app.leases import find_leases
 from dispatcher.app.loop_lag import LoopLag
 from dispatcher.app.oauth_clients import open_credentials, open_pool, preflight
 from dispatcher.app.order_changes import follow_orders
+from dispatcher.app.page import serve_run_page
 from dispatcher.app.progress_view import ProgressView
 from dispatcher.app.run_end import ended, raised, with_counts
+from dispatcher.app.sd_notify import ServiceManager
+from dispatcher.app.service_status import ServiceStatus
 from dispatcher.app.sinks import start_sinks
+from dispatcher.app.snapshot import SnapshotTaker
 from dispatcher.app.standby import Standby
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
 from dispatcher.app.webhooks import Webhooks
@@ -90,6 +96,7 @@ class _Order:
     limit: int | None
     adopt: bool
     accepted: Collection[str]
+    signals: bool = True
 
 
 def run(
@@ -113,12 +120,35 @@ def run(
         LeaseLostError: another dispatcher has taken over.
         CredentialsError: the platform refuses the client id and secret at the start.
         HealthAddressError: the health address is taken.
+        PageAddressError: the page's address is taken.
         PostAddressError: the address of an HTTP intake is taken.
         ControlAddressError: the control socket cannot be made.
 
     """
     _tune_garbage_collector()
     return uvloop.run(_Run(settings, view, _Order(once, limit, adopt, accepted)).run())
+
+
+async def run_in_loop(
+    settings: Settings,
+    view: ProgressView | None = None,
+    *,
+    limit: int | None = None,
+    adopt: bool = False,
+    accepted: Collection[str] = (),
+) -> tuple[RunResult, bool]:
+    """Run once in the loop that is running, in a process that is not the dispatcher's own.
+
+    It handles no signals. The first cancellation of the caller drains the run, and a second one
+    ends it at once. Return the result, and True if the caller was cancelled.
+
+    Raises:
+        SourceError, LedgerError, LeaseLostError, CredentialsError, HealthAddressError,
+        ControlAddressError: as `run`.
+
+    """
+    order = _Order(once=True, limit=limit, adopt=adopt, accepted=accepted, signals=False)
+    return await _Run(settings, view, order).run_until_cancelled()
 
 
 def _tune_garbage_collector() -> None:
@@ -145,7 +175,10 @@ class _Run:
         self._log = structlog.get_logger(campaign=EVERY_CAMPAIGN if several else settings.campaign)
         self._leadership = Leadership(self._log)
         self._health: RunHealth | None = None
+        self._snapshots = SnapshotTaker(settings, self._telemetry, self._leadership)
         self._signals = 0
+        manager = ServiceManager(os.environ if order.signals else {})
+        self._service = ServiceStatus(self._telemetry.snapshots, manager)
         self._loop_lag = LoopLag()
         self._task: asyncio.Future[RunResult] | asyncio.Future[RunOutcome] | None = None
         self._pipeline: Pipeline | None = None
@@ -159,8 +192,23 @@ class _Run:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
+        for _ in early_signals.take():
+            self._on_signal()
+        return await self._finish(starting)
+
+    async def run_until_cancelled(self) -> tuple[RunResult, bool]:
+        """Run without handlers of signals; a cancellation has the effect of a signal."""
+        self._task = running = asyncio.ensure_future(self._run())
+        while not running.done():
+            try:
+                await asyncio.wait([running])
+            except asyncio.CancelledError:
+                self._on_signal()
+        return await self._finish(running), bool(self._signals)
+
+    async def _finish(self, running: asyncio.Future[RunResult]) -> RunResult:
         try:
-            return await starting
+            return await running
         except asyncio.CancelledError:
             if not self._signals:
                 raise
@@ -171,9 +219,11 @@ class _Run:
     async def _run(self) -> RunResult:
         settings, telemetry = self._settings, self._telemetry
         async with AsyncExitStack() as stack:
-            telemetry.open(stack, self._view.stream if self._view is not None else None)
+            order, view = self._order, self._view
+            stream = view.stream if view is not None else None
+            telemetry.open(stack, stream, signals=order.signals)
+            self._service.start(stack)
             self._credentials = open_credentials(settings, self._clock, stack)
-            order = self._order
             lead = partial(self._lead, stack)
             run_store = await open_run_store(
                 settings, stack, lead, once=order.once, adopt=order.adopt
@@ -191,8 +241,11 @@ class _Run:
     async def _lead(self, stack: AsyncExitStack, store: Store) -> None:
         """Return when the run may begin: when it has its leases, if its ledger is on a server."""
         settings = self._settings
-        self._health = RunHealth(store, self._leadership)
+        self._snapshots.store = store
+        self._health = self._service.health = RunHealth(store, self._leadership)
         await serve_run_health(stack, settings, self._health, self._health_status)
+        commands = CommandHandler(store, self._status, lambda: self._pipeline).by_name()
+        await serve_run_page(stack, settings, store, self._snapshots.take, commands)
         if not settings.ledger.url:
             self._leadership.lead()
             return
@@ -224,6 +277,7 @@ class _Run:
         follow_orders(stack, store, pipeline)
         log, webhooks = store.lineage_log(), self._webhooks.by_name
         self._sinks = start_sinks(settings, log, stack, campaigns[0].events, webhooks)
+        self._snapshots.sinks = self._sinks
         await serve_intake(stack, campaigns, campaign_runs, settings.environment)
         telemetry.begin(once=order.once)
         try:
@@ -281,8 +335,21 @@ class _Run:
         if control.moved:
             self._log.warning("control.socket_moved", path=str(control.path), detail=control.moved)
         handler = CommandHandler(store, self._status, lambda: self._pipeline)
-        await serve_commands(stack, control, handler.by_name())
+        more = {"snapshot": self._answer_snapshot, "drain": self._answer_drain}
+        await serve_commands(stack, control, {**handler.by_name(), **more})
         store.record_socket(str(control.path))
+
+    async def _answer_snapshot(self, _arguments: Mapping[str, object]) -> Mapping[str, object]:
+        return asdict(self._snapshots.take())
+
+    async def _answer_drain(self, _arguments: Mapping[str, object]) -> Mapping[str, object]:
+        """Drain as the first signal does; again it does nothing."""
+        pipeline = self._pipeline
+        if pipeline is None:
+            raise LedgerError("this dispatcher cannot drain at present: it is starting; try again")
+        if not pipeline.stopping:
+            self._on_signal()
+        return {"in_flight": pipeline.in_flight}
 
     def _status(self) -> Mapping[str, object]:
         """Return the status of the run for its control socket."""
@@ -299,6 +366,7 @@ class _Run:
         stack.callback(self._loop_lag.stop)
         running = asyncio.ensure_future(pipeline.run())
         self._pipeline, self._task = pipeline, running
+        self._snapshots.pipeline = pipeline
         showing: asyncio.Future[None] | None = None
         if self._view is not None:
             stack.enter_context(self._view)
@@ -328,6 +396,7 @@ class _Run:
     def _on_signal(self) -> None:
         """Drain at the first signal; end at once at the second, or before the pipeline runs."""
         self._signals += 1
+        self._service.stop()
         if self._pipeline is not None and self._signals < SIGNALS_TO_STOP:
             self._log.info("run.draining", in_flight=self._pipeline.in_flight)
             self._pipeline.stop()

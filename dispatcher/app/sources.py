@@ -33,6 +33,8 @@ def make_source(settings: Settings, *, once: bool, patient: bool = True) -> Sour
         SourceError: the kind's address is not one, or the package that it needs is not installed.
 
     """
+    if settings.program_source is not None:
+        return settings.program_source
     match settings.source.kind:
         case "files":
             return _open_files(settings, once=once)

@@ -60,14 +60,17 @@ class RunTelemetry:
         self.tracing: Tracing | None = None
         """The traces of the run; None if they are off."""
 
-    def open(self, stack: AsyncExitStack, stream: BinaryIO | None) -> None:
-        """Start the log, which goes to ``stream`` if there is one, metrics and traces."""
+    def open(self, stack: AsyncExitStack, stream: BinaryIO | None, *, signals: bool = True) -> None:
+        """Start the log, which goes to ``stream`` if there is one, metrics and traces.
+
+        ``signals`` is false if the process is not the dispatcher's own.
+        """
         settings = self._settings.telemetry
         path = Path(settings.log_file) if settings.log_file else None
         logs = configure(settings.log_format, path=path, stream=stream, level=settings.log_level)
         stack.callback(logs.close)
-        # A log file is opened again by itself: the signal only must not end the process.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
+        if signals:  # a log file is opened again by itself: SIGHUP only must not end the process
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
         self.tracing = open_tracing(self._settings, stack)
         stack.callback(self._close_metrics)
         counters: list[EventSink] = []
@@ -114,20 +117,25 @@ class RunTelemetry:
         """Return the status of the run as JSON values; with several campaigns also that of each."""
         snapshots = self.snapshots()
         merged = as_json(merge_snapshots(list(snapshots.values())))
-        conditions = {
-            name: self._trackers[name].condition if name in self._trackers else HEALTHY
-            for name in self._names
-        }
-        merged["condition"] = self._as_json(gravest(list(conditions.values())))
+        conditions = self.conditions()
+        merged["condition"] = self.describe_condition(gravest(list(conditions.values())))
         if len(snapshots) == 1:
             return {"campaign": self._names[0], "in_flight": in_flight, **merged}
         campaigns = {
-            name: {**as_json(snapshot), "condition": self._as_json(conditions[name])}
+            name: {**as_json(snapshot), "condition": self.describe_condition(conditions[name])}
             for name, snapshot in snapshots.items()
         }
         return {"in_flight": in_flight, **merged, "campaigns": campaigns}
 
-    def _as_json(self, condition: Condition) -> Mapping[str, object]:
+    def conditions(self) -> dict[str, Condition]:
+        """Return the condition of each campaign."""
+        return {
+            name: self._trackers[name].condition if name in self._trackers else HEALTHY
+            for name in self._names
+        }
+
+    def describe_condition(self, condition: Condition) -> Mapping[str, object]:
+        """Return a condition as JSON values, with what to do."""
         url = self._settings.telemetry.runbook_url
         return condition_json(condition, runbook_link(condition.cause, url))
 

@@ -1,106 +1,18 @@
-"""The report of a dry run, for people and as JSON."""
+"""The report of a dry run, for people."""
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import NamedTuple
+from datetime import datetime
 
 from rich.table import Table
 
-from dispatcher.cli import foreseen_halt, formatting
+from dispatcher.app.plan_figures import Seconds, iso, others_done, requests_of
+from dispatcher.cli import formatting
 from dispatcher.cli.tables import new_table
 from dispatcher.domain.forecast import Estimate, Interval
-from dispatcher.domain.look_schedule import LEAST_PART
-from dispatcher.domain.status import SESSION_WAITS, RetryReason
+from dispatcher.domain.status import RetryReason
 from dispatcher.engine.readonly.dry_run import DryRunReport, ScanProgress
 from dispatcher.settings import Settings, requests_per_minute
-
-QUOTA_SHARE = 0.98
-"""Share of the quota that a run uses; see docs/architecture.md, pacing."""
-
-
-class Seconds(NamedTuple):
-    """A duration with its 95% interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-
-def duration(report: DryRunReport, settings: Settings) -> Seconds:
-    """Return how long the run takes at this quota."""
-    rate = requests_per_minute(settings) / 60 * QUOTA_SHARE
-    requests = report.estimate.requests
-    numbers = (requests.number, requests.low, requests.high)
-    return Seconds(*(max(number / rate, report.longest_wait) for number in numbers))
-
-
-def others_done(report: DryRunReport, settings: Settings) -> float | None:
-    """Return in how many seconds the contacts are done whose sessions are not waited for.
-
-    That is at most so long if all the others stay as they are; None if none is waited for.
-    """
-    estimate, share = report.estimate, settings.retry.waiting_share
-    waiting = sum(
-        estimate.waits[reason].number for reason in SESSION_WAITS if reason in estimate.waits
-    )
-    if not waiting:
-        return None
-    rate = requests_per_minute(settings) / 60 * QUOTA_SHARE
-    others = max(0, estimate.requests.number - estimate.rechecks.number - 2 * waiting)
-    first_looks_beyond = (others + waiting) / (1 - share * LEAST_PART)
-    return max(others / (1 - share), first_looks_beyond) / rate if share < 1 else None
-
-
-def report_as_json(
-    settings: Settings, report: DryRunReport, seconds: Seconds, now: float
-) -> dict[str, object]:
-    """Return the report as JSON values; every estimate has its 95% interval."""
-    scan, estimate = report.progress, report.estimate
-    outcomes: dict[str, dict[str, object]] = {}
-    for (status, reason), interval in sorted(estimate.outcomes.items()):
-        outcomes.setdefault(status, {})[reason] = _span(interval)
-    return {
-        "campaign": settings.campaign,
-        "rows": {
-            "read": scan.rows,
-            "contacts": scan.contacts,
-            "duplicates": scan.duplicates,
-            "rejected": dict(scan.rejected),
-            "filtered": scan.filtered,
-        },
-        "ledger": {
-            "waiting": scan.waiting,
-            "suspected": scan.suspected,
-            "in_doubt": report.in_doubt,
-        },
-        "would_halt": foreseen_halt.as_json(report.halt) if report.halt is not None else None,
-        "checked": {"of": scan.to_check, "checked": scan.checked, "no_answer": scan.unread},
-        "contacts": outcomes,
-        "deferred": {reason: _span(interval) for reason, interval in estimate.waits.items()},
-        "due_later": {"contacts": scan.later, "last": _iso(scan.last_due)},
-        "requests": {name: _span(interval) for name, interval in _requests(estimate).items()},
-        "duration_seconds": seconds._asdict(),
-        "others_done_seconds": others_done(report, settings),
-        "ends_at": {name: _iso(now + after) for name, after in seconds._asdict().items()},
-    }
-
-
-def _span(interval: Interval) -> dict[str, int]:
-    return {"estimate": interval.number, "low": interval.low, "high": interval.high}
-
-
-def _iso(moment: float) -> str | None:
-    return datetime.fromtimestamp(moment, UTC).isoformat() if moment else None
-
-
-def _requests(estimate: Estimate) -> dict[str, Interval]:
-    return {
-        "checks": estimate.checks,
-        "rechecks": estimate.rechecks,
-        "sends": estimate.sends,
-        "all": estimate.requests,
-    }
 
 
 def rows_table(campaign: str, report: DryRunReport) -> Table:
@@ -138,7 +50,7 @@ def outcomes_table(estimate: Estimate) -> Table:
 def requests_table(estimate: Estimate) -> Table:
     """Return how many requests a run would make."""
     table = new_table("Requests", "requests", "95% interval", "number")
-    for name, found in _requests(estimate).items():
+    for name, found in requests_of(estimate).items():
         table.add_row(name, _interval(found), f"{found.number:,}")
     return table
 
@@ -158,7 +70,7 @@ def remarks(
     yield from _states_remark(scan)
     yield from _waits_remarks(settings, report, ended_after)
     if scan.later:
-        yield f"Due later: {formatting.contacts(scan.later)}, the last {_iso(scan.last_due)}."
+        yield f"Due later: {formatting.contacts(scan.later)}, the last {iso(scan.last_due)}."
     yield _end_remark(settings, seconds)
     yield "Nothing was sent, and nothing was written."
 

@@ -12,7 +12,9 @@ COMMANDS = {
     "init": ("init:init", "Write a first configuration and a few contacts."),
     "run": ("run:run", "Send to every contact of the source."),
     "check": ("check:check", "Check a configuration, and report all mistakes."),
+    "config": ("config:config", "Print the schema of dispatcher.toml, for editors."),
     "status": ("status:status", "Show the status of a campaign."),
+    "top": ("top:top", "Watch a running dispatcher live: pause, resume and drain with keys."),
     "plan": ("plan:plan", "Dry run: report what a run would do, and send nothing."),
     "preview": (
         "preview:preview",
@@ -66,6 +68,7 @@ def cli() -> None:
       dispatcher run --config dispatcher.toml --once --limit 10
       dispatcher run --config dispatcher.toml
       dispatcher status --config dispatcher.toml
+      dispatcher top --config dispatcher.toml
       dispatcher explain CONTACT --config dispatcher.toml
 
     \b

@@ -16,7 +16,7 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -
 
     The table leaves out columns that are empty, because a terminal is narrow.
     """
-    cells = [[_plain(cell) for cell in row] for row in rows]
+    cells = [[printable(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in (columns, *cells):
             click.echo("\t".join(row))
@@ -49,7 +49,9 @@ def moment(seconds: float | None) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def _plain(cell: object) -> str:
+def printable(cell: object) -> str:
     """Return a cell's text; characters that break a line or control a terminal are escaped."""
     text = "" if cell is None else str(cell)
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -2,6 +2,7 @@
 
 import heapq
 from collections import Counter
+from collections.abc import Mapping
 
 from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import RetryReason
@@ -10,6 +11,9 @@ NOT_BEFORE = "not_before"
 """The reason of a new contact that is not due yet."""
 OTHER = "other"
 """The reason of a contact that an earlier run has put off."""
+
+Span = tuple[float, float]
+"""When the first and the last of some contacts are due."""
 
 
 class WaitCounts:
@@ -59,6 +63,19 @@ class WaitCounts:
                 excess -= taken
         known[OTHER] += max(-excess, 0)
         return {reason: contacts for reason, contacts in known.items() if contacts > 0}
+
+    def spans(self) -> Mapping[str, Span]:
+        """Return by reason when the first and the last of the known contacts are due.
+
+        It looks at every second in which a contact is due: some milliseconds for hours of them.
+        """
+        spans: dict[str, Span] = {}
+        for second, reasons in self._by_second.items():
+            for reason, contacts in reasons.items():
+                if contacts > 0:
+                    first, last = spans.get(reason, (second, second))
+                    spans[reason] = min(first, second), max(last, second)
+        return spans
 
 
 def session_wait(progress: Progress) -> RetryReason:

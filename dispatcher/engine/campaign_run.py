@@ -1,7 +1,7 @@
 """One campaign's part of a run: its intake, its claims that are ready, its pause."""
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -27,6 +27,7 @@ from dispatcher.ports import (
     EventSink,
     Ledger,
     LedgerError,
+    Overview,
     Source,
     Tenure,
 )
@@ -97,6 +98,11 @@ class CampaignRun:
         """Contacts that workers have finished so far."""
         self.paused_at: float | None = None
         """Since when it is paused (seconds since the epoch); None while it is not."""
+        self.overview: Overview | None = None
+        """What the last gauges read in the ledger, at ``overview_at`` (seconds since the epoch)."""
+        self.overview_at = 0.0
+        self.waits: Mapping[str, int] = {}
+        """How many contacts waited then, by reason."""
         self._paused_from = 0.0  # monotonic: a clock that is set makes no pause longer
         self._prefetch = PrefetchLimit(1, MAX_PREFETCH)
         self._size = 1
@@ -214,6 +220,7 @@ class CampaignRun:
         backlog, quota = overview.backlog, quota_use(clients)
         self.intake.backlog = backlog.due + backlog.later
         waiting = self.due_times.waiting.by_reason(backlog.later, now)
+        self.overview, self.overview_at, self.waits = overview, now, waiting
         self._events.emit(
             Gauges(
                 in_flight=self.in_flight + self.guard.holding,

@@ -124,6 +124,15 @@ class Pipeline:
         """
         return self._campaign(campaign).reconciler.describe(doubts)
 
+    def find_campaign(self, name: str) -> CampaignRun | None:
+        """Return one campaign of the run; None if it has no such campaign."""
+        return next((campaign for campaign in self._campaigns if campaign.name == name), None)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run drains, or is about to."""
+        return self._stopping.is_set()
+
     @property
     def halted(self) -> bool:
         """Whether every campaign is halted because most of its contacts are refused alike."""

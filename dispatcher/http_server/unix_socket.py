@@ -5,6 +5,8 @@ import os
 import socket
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +81,12 @@ def open_private_socket(name: str) -> ControlSocket:
     """
     path = _private_path(Path(name))
     return ControlSocket(path, listen(path))
+
+
+def private_sockets() -> Iterator[Path]:
+    """Yield the sockets in the private directory of this user; some may have no listener."""
+    with suppress(ControlAddressError):
+        yield from sorted(_private_path(Path()).parent.glob("*.sock"))
 
 
 def socket_path(ledger: Path, configured: str) -> Path:

@@ -6,7 +6,14 @@ from datetime import date
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 
 from dispatcher.domain.contact import TEXT_LIMIT
 from dispatcher.domain.loopback import is_loopback
@@ -214,19 +221,33 @@ def _not_blank(value: str) -> str:
     return value
 
 
-Alias = Annotated[str, AfterValidator(_alias)]
+def text_schema(pattern: str, **more: object) -> WithJsonSchema:
+    """Return what the JSON Schema of the settings says of a text; the validators decide."""
+    return WithJsonSchema({"type": "string", "pattern": pattern, **more})
+
+
+_NO_SCHEME_BUT_HTTPS = r"^$|^https://[^/?#@]+/?$|^http://(localhost|127\.[0-9.]+|\[::1\])(:\d+)?/?$"
+
+Alias = Annotated[str, AfterValidator(_alias), text_schema(f"^{_ALIAS.pattern}$")]
 """A client's name; it is used as a metric's tag and in the names of variables."""
-Campaign = Annotated[str, AfterValidator(_campaign)]
+Campaign = Annotated[str, AfterValidator(_campaign), text_schema(f"^{_CAMPAIGN.pattern}$")]
 TemplateText = Annotated[str, AfterValidator(_template)]
-BaseUrl = Annotated[str, _or_empty(base_url)]
+BaseUrl = Annotated[str, _or_empty(base_url), text_schema(_NO_SCHEME_BUT_HTTPS)]
 Region = Annotated[str, _or_empty(_region)]
-Proxy = Annotated[str, _or_empty(_proxy)]
-Delimiter = Annotated[str, AfterValidator(_delimiter)]
+Proxy = Annotated[str, _or_empty(_proxy), text_schema("^$|^https?://[^/]")]
+Delimiter = Annotated[str, AfterValidator(_delimiter), text_schema(r"^(auto|[\x00-\x7f])$")]
 DateFormat = Annotated[str, _or_empty(_date_format)]
 Quiet = Annotated[str, _or_empty(_quiet)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
-BoundedStates = Annotated[StatesPerCall, BeforeValidator(_states_per_call)]
-Text = Annotated[str, AfterValidator(_not_blank)]
+BoundedStates = Annotated[
+    StatesPerCall,
+    BeforeValidator(_states_per_call),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_STATES_PER_CALL},
+                   {"const": "auto"}]}
+    ),
+]  # fmt: skip
+Text = Annotated[str, AfterValidator(_not_blank), text_schema(r"\S")]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
 EvidenceKinds = Annotated[
     tuple[Literal["own", "records", "availability"], ...],
@@ -234,7 +255,14 @@ EvidenceKinds = Annotated[
     AfterValidator(_some_evidence),
 ]
 """What shows up to when the platform's records are complete."""
-AttributeFilter = Annotated[dict[str, Texts], BeforeValidator(_one_or_many)]
+AttributeFilter = Annotated[
+    dict[str, Texts],
+    BeforeValidator(_one_or_many),
+    WithJsonSchema(
+        {"type": "object", "additionalProperties": {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}}
+    ),
+]  # fmt: skip
 Holidays = Annotated[
     tuple[Annotated[str, AfterValidator(_holiday)], ...],
     BeforeValidator(_dates_as_text),

@@ -42,6 +42,7 @@ from dispatcher.settings.layers import Layers
 from dispatcher.settings.ledger_checks import DATABASE, DATABASE_FILES
 from dispatcher.settings.listing import items
 from dispatcher.settings.model import SECRET_VARIABLES, SECRETS, Settings
+from dispatcher.settings.page_checks import PAGE, PAGE_FILES
 from dispatcher.settings.platform_checks import PLATFORM
 from dispatcher.settings.post_checks import POST_FILES, POSTS, missing_variables
 from dispatcher.settings.retry_checks import RETRY
@@ -49,20 +50,22 @@ from dispatcher.settings.snowflake_checks import SNOWFLAKE, SNOWFLAKE_FILES
 from dispatcher.settings.source_checks import SOURCE
 from dispatcher.settings.source_kinds import WITH_PATH
 
-Purpose = Literal["run", "check", "preview", "status", "verify"]
+Purpose = Literal["run", "rows", "check", "preview", "status", "verify"]
 """What the settings are for; it decides which checks are made."""
 
-_TOGETHER = RETRY + SOURCE + COLUMNS + POSTS + KAFKA + SNOWFLAKE + DATABASE
-_FILES = FILES + POST_FILES + KAFKA_FILES + SNOWFLAKE_FILES + DATABASE_FILES
+_TOGETHER = RETRY + SOURCE + COLUMNS + POSTS + PAGE + KAFKA + SNOWFLAKE + DATABASE
+_OF_ROWS = RETRY + COLUMNS + DATABASE + PLATFORM + DATABASE_FILES
+_FILES = FILES + POST_FILES + PAGE_FILES + KAFKA_FILES + SNOWFLAKE_FILES + DATABASE_FILES
 _RULES: dict[Purpose, tuple[Check, ...]] = {
     "run": _TOGETHER + PLATFORM + _FILES,
+    "rows": _OF_ROWS + tuple(check for check in FILES if check.needs[0] != "source.path"),
     "check": _TOGETHER + PLATFORM + _FILES + LEDGER,
     "preview": _TOGETHER + PLATFORM + _FILES,
     "status": _TOGETHER,
     "verify": _TOGETHER + PLATFORM,
 }
 
-_WITH_SINKS: Collection[Purpose] = ("run", "check")
+_WITH_SINKS: Collection[Purpose] = ("run", "rows", "check")
 """The purposes whose sinks are opened with the same settings."""
 
 
@@ -78,8 +81,9 @@ def load(
 
     ``env`` is the environment, ``sets`` are the values of ``--set``, ``flags`` the values of a
     command's flags by key (None: not set). The purpose "status" needs only the ledger:
-    credentials, source and platform may be missing. For "verify" only the source may be missing,
-    for "preview" only the credentials. "check" also checks the ledger's path, which a run checks
+    credentials, source and platform may be missing. For "verify" and "rows" only the source may be
+    missing, for "preview" only the credentials. "rows" is a run whose source a program
+    gives. "check" also checks the ledger's path, which a run checks
     by opening it.
 
     Raises:
@@ -97,7 +101,7 @@ def load(
     value_sources.read_flags(layers, flags or {})
     selected = campaigns.pop_selection(layers)
     problems = [*layers.problems, *_pop_secrets(layers), *campaigns.problems(layers, selected)]
-    campaigns.fill_placeholders(layers, complete=purpose in ("status", "verify"))
+    campaigns.fill_placeholders(layers, complete=purpose in ("rows", "status", "verify"))
     paths = list(campaigns.pop_missing_paths(layers))
     settings, invalid = _validate(layers)
     invalid += [error_messages.missing(path, layers) for path in paths]
@@ -182,9 +186,9 @@ def _credentials(
 def _missing_variables(
     settings: Settings, views: Sequence[tuple[str, Settings]], env: Mapping[str, str]
 ) -> Iterator[SettingsProblem]:
-    """Report variables with secrets of sources and of the ledger that are not set."""
-    of_ledger = settings.ledger.password_variable
-    names = [of_ledger] if of_ledger and not env.get(of_ledger) else []
+    """Report variables with secrets of sources, the page and the ledger that are not set."""
+    of_run = (settings.ledger.password_variable, settings.telemetry.page_token_variable)
+    names = [name for name in of_run if name and not env.get(name, "").strip()]
     for name in [*names, *(n for _, view in views for n in missing_variables(view, env))]:
         hint = f"export {name}=... before the command"
         yield value_sources.ENVIRONMENT.problem(name, "is not set", hint)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr, SecretStr
 
 from dispatcher.platforms.genesys.requests import Lineage, Messenger
+from dispatcher.ports import Source
 from dispatcher.settings.credentials import CredentialsSettings
 from dispatcher.settings.errors import SettingOrigin
 from dispatcher.settings.field_types import (
@@ -159,6 +160,7 @@ class ControlSettings(SettingsSection):
     """Where the running dispatcher receives commands; "off" is nowhere."""
 
     socket: str = ""
+    page: bool = False
 
 
 class EngineSettings(SettingsSection):
@@ -198,7 +200,7 @@ class ReconcileSettings(SettingsSection):
 
 
 class TelemetrySettings(SettingsSection):
-    """Metrics, logs, traces and the health address."""
+    """Metrics, logs, traces, the health address and the page."""
 
     statsd_host: str = "127.0.0.1"
     statsd_port: Port = 8125
@@ -209,6 +211,11 @@ class TelemetrySettings(SettingsSection):
     runbook_url: str = ""
     health_host: Text = "127.0.0.1"
     health_port: int = Field(default=0, ge=0, le=65535)
+    page_host: Text = "127.0.0.1"
+    page_port: int = Field(default=0, ge=0, le=65535)
+    page_token_file: str = ""
+    page_token_variable: str = ""
+    page_names: Texts = ()
     trace_share: float = Field(default=0.0, ge=0, le=1)
     trace_endpoint: str = "http://127.0.0.1:4318/v1/traces"
 
@@ -240,6 +247,7 @@ class Settings(SettingsSection):
     client_secret: SecretStr = SecretStr("")
     _origins: Mapping[str, SettingOrigin] = PrivateAttr(default_factory=dict)
     _environment: Mapping[str, SecretStr] = PrivateAttr(default_factory=dict)
+    _program_source: Source | None = PrivateAttr(default=None)
 
     def with_origins(self, origins: Mapping[str, SettingOrigin]) -> "Settings":
         """Return these settings with the origin of each key."""
@@ -258,6 +266,22 @@ class Settings(SettingsSection):
     def environment(self) -> Mapping[str, SecretStr]:
         """The variables that credential sources may read."""
         return self._environment
+
+    def with_source(self, source: Source, name: str) -> "Settings":
+        """Return these settings of one campaign, read from a source that a program gives.
+
+        ``name`` is its name for people.
+        """
+        changes = {"kind": "files", "path": name, "watch": False}
+        section = self.source.model_copy(update=changes)
+        copy = self.only(self.campaigns[0].model_copy(update={"source": section}))
+        copy._program_source = source  # noqa: SLF001 - of the same class
+        return copy
+
+    @property
+    def program_source(self) -> Source | None:
+        """The source that a program gives in place of the one that the section names."""
+        return self._program_source
 
     @property
     def ledger_place(self) -> LedgerPlace:

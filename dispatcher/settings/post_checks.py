@@ -39,8 +39,8 @@ def _token(s: Settings) -> Finding | None:
     return problem, hint
 
 
-def _token_file(s: Settings) -> Finding | None:
-    path = s.source.posts.token_file
+def token_file_problem(path: str) -> Finding | None:
+    """Report a file with a token that cannot be used; empty is none."""
     hint = "a file with the token that clients must have, and nothing else"
     if not path:
         return None
@@ -67,5 +67,10 @@ POSTS = (
 )
 """Settings of ``[source]`` that posts do not have, and those of the port."""
 
-POST_FILES = (Check(("source.http.token_file", "source.kind"), _token_file),)
+POST_FILES = (
+    Check(
+        ("source.http.token_file", "source.kind"),
+        lambda s: token_file_problem(s.source.posts.token_file),
+    ),
+)
 """Files that posts need."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from dispatcher.settings.errors import WrongValueError
-from dispatcher.settings.field_types import Alias, SettingsSection, Text, Texts
+from dispatcher.settings.field_types import Alias, SettingsSection, Text, Texts, text_schema
 from dispatcher.settings.source_kinds import DatabaseUrl, SnowflakeLoginSettings, TopicSettings
 
 
@@ -19,7 +19,7 @@ def _identifier(value: str) -> str:
     return value
 
 
-Identifier = Annotated[str, AfterValidator(_identifier)]
+Identifier = Annotated[str, AfterValidator(_identifier), text_schema(r"^[A-Za-z_][A-Za-z0-9_$]*$")]
 """The name of a table that needs no quotes."""
 
 

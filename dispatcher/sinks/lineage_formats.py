@@ -111,18 +111,24 @@ def _write_jsonl(blocks: Iterator[list[LineageRow]], out: BinaryIO) -> None:
 
 
 def _write_parquet(blocks: Iterator[list[LineageRow]], out: BinaryIO) -> None:
-    import pyarrow as pa  # noqa: PLC0415 - an optional extra
-    from pyarrow import parquet  # noqa: PLC0415 - as above
+    from pyarrow import parquet  # noqa: PLC0415 - an optional extra
 
-    schema = pa.schema([(name, _arrow_type(pa, name)) for name in COLUMNS])
+    schema = lineage_table(()).schema
     with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
         for block in blocks:
-            columns = [[column_value(name, row) for row in block] for name in COLUMNS]
-            arrays = [
-                pa.array(column, type=field.type)
-                for column, field in zip(columns, schema, strict=True)
-            ]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            writer.write_table(lineage_table(block))
+
+
+def lineage_table(rows: Sequence[LineageRow]) -> Any:
+    """Return rows as a table of Arrow, with the columns of an export."""
+    import pyarrow as pa  # noqa: PLC0415 - an optional extra
+
+    schema = pa.schema([(name, _arrow_type(pa, name)) for name in COLUMNS])
+    columns = [[column_value(name, row) for row in rows] for name in COLUMNS]
+    arrays = [
+        pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _arrow_type(pa: Any, name: str) -> Any:

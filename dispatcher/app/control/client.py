@@ -79,15 +79,17 @@ def running_status(store: OperatorStore, campaign: str | None) -> Mapping[str, A
         return None
 
 
-def send_command(path: str, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Send a command to the control socket of a running dispatcher.
+def send_command(
+    path: str, name: str, arguments: Mapping[str, Any], seconds: float = ANSWER_SECONDS
+) -> Mapping[str, Any]:
+    """Send a command to the control socket of a running dispatcher; wait that long at most.
 
     Raises:
         CommandError: the command is wrong; nothing was done.
         ControlError: no answer came, or the command could not be executed.
 
     """
-    connection = _UnixConnection(path)
+    connection = _UnixConnection(path, seconds)
     try:
         connection.connect()
     except OSError as error:
@@ -129,8 +131,8 @@ def _read(status: int, body: bytes) -> Mapping[str, Any]:
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
-    def __init__(self, socket_path: str) -> None:
-        super().__init__("localhost", timeout=ANSWER_SECONDS)
+    def __init__(self, socket_path: str, seconds: float) -> None:
+        super().__init__("localhost", timeout=seconds)
         self._socket_path = socket_path
 
     def connect(self) -> None:

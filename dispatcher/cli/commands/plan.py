@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import click
 
-from dispatcher.app import dry_run
-from dispatcher.cli import foreseen_halt, plan_report
+from dispatcher.app import dry_run, foreseen_halt, plan_figures
+from dispatcher.cli import plan_report
 from dispatcher.cli.config import SettingsOptions, settings_options
 from dispatcher.cli.consoles import OutputConsole
 from dispatcher.cli.exit_codes import EPILOG
@@ -72,10 +72,12 @@ def plan(  # noqa: PLR0913 - one parameter for each option
     to_read = None if all_ else 0 if no_checks else sample
     with _show_scan(to_read, progress=progress) as show:
         report = dry_run.plan(settings, show, sample=to_read, ended_after=ended_after, seed=seed)
-    seconds = plan_report.duration(report, settings)
+    seconds = plan_figures.duration(report, settings)
     if as_json:
         click.echo(
-            json.dumps(plan_report.report_as_json(settings, report, seconds, time.time()), indent=2)
+            json.dumps(
+                plan_figures.report_as_json(settings, report, seconds, time.time()), indent=2
+            )
         )
         return ExitCode.DONE
     console = OutputConsole()

@@ -2,16 +2,11 @@
 
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
 
 import click
 
-from dispatcher.app.control import client
-from dispatcher.app.control.status_json import from_json, to_json
-from dispatcher.app.leadership import held_json
-from dispatcher.app.store import operator_store
+from dispatcher.app.control.status_json import from_json
+from dispatcher.app.status import StatusReport, read_status
 from dispatcher.app.wiring import make_policy
 from dispatcher.cli import formatting, summary, tables
 from dispatcher.cli.condition_report import condition_lines
@@ -25,17 +20,11 @@ from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.reconcile_policy import ReconcilePolicy
 from dispatcher.domain.status import SendAnswer, Status
 from dispatcher.ports import Backlog
-from dispatcher.ports.questions import CampaignStatus, LeasesNow, StatusOf
-from dispatcher.settings import LedgerPlace, requests_per_minute
+from dispatcher.ports.questions import CampaignStatus
+from dispatcher.settings import requests_per_minute
 
 WATCH_SECONDS = 2.0
 """How often --watch reads the status again."""
-
-REQUESTS_PER_CONTACT = 2.0
-"""Assumed until a run has a figure of its own."""
-
-StatusReport = Mapping[str, Any]
-"""The status as JSON values: what --json prints."""
 
 
 @click.command(epilog=EPILOG)
@@ -58,7 +47,7 @@ def status(options: LedgerOptions, *, as_json: bool, watch: bool) -> int:
       dispatcher status --watch
     """
     ledger, campaign = options.ledger_and_campaign()
-    quota, policy = _quota(options), _policy(options)
+    quota, policy = assumptions(options)
     while True:
         report = read_status(ledger, campaign, quota, policy)
         if watch:
@@ -70,46 +59,6 @@ def status(options: LedgerOptions, *, as_json: bool, watch: bool) -> int:
         if not watch:
             return ExitCode.DONE
         time.sleep(WATCH_SECONDS)
-
-
-def read_status(
-    ledger: LedgerPlace, campaign: str | None, quota: float | None = None,
-    policy: ReconcilePolicy | None = None,
-) -> StatusReport:  # fmt: skip
-    """Return the status of a ledger's campaigns.
-
-    ``quota`` is in requests per second; ``policy`` is what is assumed of sends in doubt. A running
-    dispatcher has its own.
-
-    Raises:
-        CommandError: the campaign is not in the ledger.
-        LedgerError: there is no ledger, or it cannot be read.
-
-    """
-    store = operator_store(ledger)
-    answer = client.running_status(store, campaign)
-    if answer is not None:
-        run: StatusReport | None = answer["run"]
-        campaigns, source = answer["campaigns"], f"dispatcher {answer['pid']}"
-        quota = answer["run"]["requests_per_second"]
-    else:
-        run, source = None, "ledger"
-        found = store.look(StatusOf(campaign, time.time()))
-        campaigns = [to_json(_with_assumptions(item, policy)) for item in found]
-    unfinished = ("due", "later", "busy")
-    left = sum(int(status_of["backlog"][name]) for status_of in campaigns for name in unfinished)
-    requests_per_contact = _requests_per_contact(run)
-    leases = [held_json(one) for one in store.look(LeasesNow())]
-    return {
-        "source": source,
-        "campaigns": campaigns,
-        "left": left,
-        "requests_per_contact": round(requests_per_contact, 2),
-        "requests_per_second": quota,
-        "eta_seconds": round(left * requests_per_contact / quota, 1) if quota else None,
-        "run": run,
-        "leases": leases,
-    }
 
 
 def show(report: StatusReport, now: float) -> None:
@@ -161,6 +110,11 @@ def doubtful(doubts: Doubts) -> str:
     return f"{doubts.contacts:,} in doubt: {'; '.join(parts)}."
 
 
+def assumptions(options: LedgerOptions) -> tuple[float | None, ReconcilePolicy | None]:
+    """Return the quota, and what is assumed of sends in doubt; None without a configuration."""
+    return _quota(options), _policy(options)
+
+
 def _quota(options: LedgerOptions) -> float | None:
     """Return the quota in requests per second; None without a configuration."""
     if options.ledger and options.config is None:
@@ -173,21 +127,6 @@ def _policy(options: LedgerOptions) -> ReconcilePolicy | None:
     if options.ledger and options.config is None:
         return None
     return make_policy(options.load_settings()).reconcile
-
-
-def _with_assumptions(campaign: CampaignStatus, policy: ReconcilePolicy | None) -> CampaignStatus:
-    if campaign.doubts is None or policy is None:
-        return campaign
-    return replace(campaign, doubts=campaign.doubts.judged_by(policy))
-
-
-def _requests_per_contact(run: StatusReport | None) -> float:
-    """Return how many requests a contact takes, by the run so far."""
-    if run is None:
-        return REQUESTS_PER_CONTACT
-    settled = sum(number for reasons in run["settled"].values() for number in reasons.values())
-    requests = sum(number for answers in run["requests"].values() for number in answers.values())
-    return requests / settled if settled and requests else REQUESTS_PER_CONTACT
 
 
 def _pause(campaign: CampaignStatus, now: float) -> list[str]:
