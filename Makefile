@@ -12,7 +12,16 @@
 #   make crash LEDGER=postgres  kill runs whose ledger is in PostgreSQL, and servers, compare
 #   make sinks  kill exports to each kind of sink at each step, compare the rows
 #   make failover  kill, stop and drain the leader of two dispatchers, compare (KILLS=50)
+#   make page-check  look at the page of a run in a real browser (needs chromium and npm)
+#   make schema  write the schema of dispatcher.toml from settings and comments
+#   make contract  write docs/openapi-*.json and docs/postman-*.json, lint and play them (needs npm)
+#   make fuzz  2,000 requests of schemathesis to each dialect of the sandbox
 #   make receiver  send metrics to npm's statsd (needs node and npm), and compare what it reads
+#   make docs   build the documentation as a site, in var/site      make man    man page, completions
+#   make dist   wheel and source distribution      make wheel-check  build twice, install, send
+#   make sbom   the parts of the product, CycloneDX
+#   make container-check  execute the image's steps without an engine (needs root)
+#   make systemd-check  boot systemd in a namespace, and run the unit (needs root)
 # Another Python: make test PYTHON=python3.12. Kills with first calls learnt: make crash FIRST_CALL=learn
 
 PYTHON ?= python3
@@ -23,6 +32,8 @@ FIRST_CALL ?= check
 KILLS ?= 50
 LEDGER ?= file
 EXAMPLES ?= 1000
+CONTRACT_TOOLS = @stoplight/spectral-cli@6.16.3 @redocly/cli@2.77.0 newman@6.2.2 @taplo/cli@0.7.0
+PARTS ?= postgres
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 INSTALL = $(BIN)/python -m pip install --quiet
@@ -32,8 +43,9 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-con
 	--generate-hashes --strip-extras --allow-unsafe --no-emit-options
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-long test-postgres check bench round-trip crash crash-posts failover sinks diagnose \
-	properties picture receiver fmt lock clean
+.PHONY: help demo test test-long test-postgres check bench round-trip crash crash-posts failover \
+	sinks diagnose properties picture receiver fmt lock clean page-check schema contract fuzz dist \
+	wheel-check container-check systemd-check sbom man docs
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -85,9 +97,51 @@ round-trip: $(VENV)/.dev
 picture: $(VENV)/.dev
 	@$(BIN)/python -m tests.support.demo_picture
 
+schema: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.config_schema
+
+contract: $(VENV)/.dev
+	@$(BIN)/python -m dispatcher.sandbox.openapi.write docs
+	@npm install --silent --no-audit --no-fund --prefix var/contract $(CONTRACT_TOOLS)
+	@PATH="$$PWD/var/contract/node_modules/.bin:$$PATH" $(BIN)/python -m tests.support.contract_tools
+
+fuzz: $(VENV)/.dev requirements/fuzz.txt
+	@test -e var/fuzz/bin/schemathesis || $(BIN)/python -m venv var/fuzz
+	@var/fuzz/bin/python -m pip install --quiet --require-hashes -r requirements/fuzz.txt
+	@$(BIN)/python -m tests.support.fuzz var/fuzz/bin/schemathesis $(ARGS)
+
 receiver: $(VENV)/.dev
 	@npm install --silent --no-audit --no-fund --omit=optional --prefix var/receiver statsd@0.9.0
 	@$(BIN)/python -m tests.support.real_receiver var/receiver/node_modules
+
+PAGE = var/page
+page-check: $(VENV)/.dev
+	@npm install --silent --no-audit --no-fund --prefix $(PAGE) axe-core@4.14.1
+	@[ -e $(PAGE)/venv/bin/python ] || $(BIN)/python -m venv $(PAGE)/venv
+	@$(PAGE)/venv/bin/python -m pip install --quiet playwright==1.65.2
+	@$(BIN)/python -m tests.support.page_check $(PAGE)
+dist: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.distributions dist
+
+wheel-check: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.distributions dist --check
+
+container-check: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.container_steps
+
+systemd-check: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.systemd_steps
+
+man: $(VENV)/.dev
+	@$(BIN)/python -m tests.support.man_page dist/man
+
+sbom: $(VENV)/.sbom
+	@mkdir -p dist
+	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements/$(PARTS).txt --pyproject pyproject.toml \
+		--output-reproducible --output-file dist/dispatcher.cdx.json
+
+docs: $(VENV)/.docs
+	@$(BIN)/python -m tests.support.docs_site
 
 fmt: $(VENV)/.dev
 	@$(BIN)/ruff format .
@@ -101,7 +155,9 @@ lock: $(VENV)/.dev
 		-o requirements/dev.txt pyproject.toml
 	$(COMPILE) --extra postgres -c requirements/base.txt -c requirements/dev.txt \
 		-o requirements/postgres.txt pyproject.toml
-	$(COMPILE) -c requirements/dev.txt -o requirements/bench.txt requirements/bench.in
+	for tools in bench docs sbom; do $(COMPILE) -c requirements/dev.txt \
+		-o requirements/$$tools.txt requirements/$$tools.in || exit 1; done
+	$(COMPILE) -o requirements/fuzz.txt requirements/fuzz.in
 
 clean:
 	rm -rf $(VENV) build dist var dispatcher.egg-info .pytest_cache .mypy_cache .ruff_cache \
@@ -129,7 +185,8 @@ $(VENV)/.dev: requirements/build.txt requirements/dev.txt pyproject.toml | $(BIN
 	@$(PROJECT)
 	@touch $@
 
-$(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
-	@echo "Installing what the benchmarks compare with ..."
-	@$(INSTALL) --require-hashes -r requirements/bench.txt
+# The tools of one target: what the benchmarks compare with, what builds the site or lists the parts.
+$(VENV)/.bench $(VENV)/.docs $(VENV)/.sbom: $(VENV)/.%: requirements/%.txt $(VENV)/.dev
+	@echo "Installing what make $* needs ..."
+	@$(INSTALL) --require-hashes -r $<
 	@touch $@

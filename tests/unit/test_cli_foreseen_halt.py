@@ -3,8 +3,8 @@
 import pytest
 from click.testing import CliRunner
 
+from dispatcher.app.foreseen_halt import as_json, sentence
 from dispatcher.cli import cli
-from dispatcher.cli.foreseen_halt import as_json, sentence
 from dispatcher.domain.errors import ExitCode
 from dispatcher.domain.foreseen_halt import ForeseenHalt
 from dispatcher.domain.status import Reason, Step

@@ -118,3 +118,14 @@ def test_why_a_session_is_waited_for():
     assert session_wait(Progress(not_ended_since=1.0)) is RetryReason.NOT_ENDED
     assert session_wait(Progress(not_ended_since=1.0, engaged_since=2.0)) is RetryReason.ENGAGED
     assert ContactState.WAITING == "waiting"
+
+
+def test_spans_say_until_when_contacts_of_each_reason_wait():
+    """The first and the last due time of each reason, without those that do not wait any more."""
+    waiting = WaitCounts()
+    for reason, due in (("a", 30.5), ("a", 10.2), ("b", 20.0), ("a", 40.0)):
+        waiting.add(reason, due)
+    waiting.remove("a", 40.0)
+    assert waiting.spans() == {"a": (10, 30), "b": (20, 20)}
+    waiting.by_reason(3, 15.0)  # the time of one has come
+    assert waiting.spans() == {"a": (30, 30), "b": (20, 20)}

@@ -1,17 +1,20 @@
 """The examples of deploy/ fit the settings, the health server, the exit codes and each other."""
 
-import configparser
 import re
 import shutil
 import subprocess
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 import yaml
 
+from dispatcher.app.credentials import make_credentials
 from dispatcher.cli.exit_codes import RESTART_HELPS
 from dispatcher.domain.errors import ExitCode
+from dispatcher.engine.clock import SystemClock
 from dispatcher.http_server import health
+from dispatcher.ports import ClientCredentials
 from dispatcher.settings import load
 
 ROOT = Path(__file__).parents[2]
@@ -26,10 +29,20 @@ class Compose(yaml.SafeLoader):
 
 
 Compose.add_constructor("!reset", lambda *_: None)
+Compose.add_constructor(
+    "!override",
+    lambda loader, node: (
+        loader.construct_mapping(node, deep=True)
+        if isinstance(node, yaml.MappingNode)
+        else loader.construct_sequence(node, deep=True)
+    ),
+)
 
 COMPOSE = yaml.safe_load((COMPOSE_FOLDER / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
 AGENT = yaml.load((COMPOSE_FOLDER / "compose.datadog.yaml").read_text(), Compose)
+ONE = yaml.load((COMPOSE_FOLDER / "compose.file.yaml").read_text(), Compose)
+OFF = {"disable": True}
 MANIFESTS = {
     (one["kind"], one["metadata"]["name"]): one
     for path in sorted(KUBERNETES.glob("*.yaml"))
@@ -76,14 +89,14 @@ def loaded(tmp_path, monkeypatch, made_secrets):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "contacts.csv").write_text("conversation_id,first_name\n")
 
-    def load_config(name):
+    def load_config(name, env=None):
         for file in secret_files(name):
             path = Path(f"{tmp_path}{file}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(made_secrets.get(path.name, b"s"))
         config = tmp_path / f"{name}.toml"
         config.write_text(CONFIGS[name].replace(f'"{SECRETS}', f'"{tmp_path}{SECRETS}'))
-        return load(config, env={})
+        return load(config, env=env or {})
 
     return load_config
 
@@ -107,6 +120,55 @@ def images():
         found[f"pod {name}"] = pod_of(MANIFESTS["Deployment", name])["image"]
     (base,) = set(re.findall(r"^FROM (\S+)", (DEPLOY / "Containerfile").read_text(), re.MULTILINE))
     return {**found, "base": base}
+
+
+def image_line(word):
+    """The instruction of the image; a line that ends in a backslash goes on."""
+    text = (DEPLOY / "Containerfile").read_text().replace("\\\n", "")
+    (line,) = re.findall(rf"^{word} (.+)$", text, re.MULTILINE)
+    return line
+
+
+def test_the_image_is_healthy_where_its_command_has_its_health():
+    """Only services that run the command of the image have its check; it needs no other program."""
+    assert "telemetry.health_port=8090" in image_line("CMD")
+    assert "127.0.0.1:8090/healthz" in image_line("HEALTHCHECK")
+    assert 'CMD ["python", "-c", ' in image_line("HEALTHCHECK")
+    assert "USER 10001:10001" in (DEPLOY / "Containerfile").read_text()
+    others = {
+        name
+        for name, one in SERVICES.items()
+        if one["image"].startswith("dispatcher:") and {"command", "entrypoint"} & {*one}
+    }
+    disabled = {name for name, one in SERVICES.items() if one.get("healthcheck") == OFF}
+    assert others == disabled == {"migrate", "contacts", "sandbox", "agent"}
+
+
+def test_the_image_has_only_what_its_build_needs():
+    """Else an environment, a ledger or secrets of the checkout may be in it."""
+    ignored = (DEPLOY / "Containerfile.dockerignore").read_text().splitlines()
+    assert "*" in ignored
+    permitted = {line[1:] for line in ignored if line.startswith("!")}
+    copied = re.findall(
+        r"^COPY (?!--from)(.+) \S+$", (DEPLOY / "Containerfile").read_text(), re.MULTILINE
+    )
+    assert permitted == {name for line in copied for name in line.split()}
+
+
+def test_compose_with_a_ledger_in_a_file_needs_no_database(loaded, tmp_path, monkeypatch):
+    """The rest is shared: the overriding file names services of the other one."""
+    assert {*ONE["services"]} <= {*SERVICES}
+    removed = {name for name, one in ONE["services"].items() if one is None}
+    dispatcher = SERVICES["dispatcher-1"] | ONE["services"]["dispatcher-1"]
+    left = {*SERVICES} - removed
+    assert left == {"dispatcher-1", "contacts", "sandbox", "platform", "agent"}
+    assert {*dispatcher["depends_on"]} <= left
+    env = dispatcher["environment"]
+    settings = loaded("compose", env={name: str(value) for name, value in env.items()})
+    assert (settings.ledger.url, settings.ledger.durable) == ("", "single")
+    named = secret_files("compose") - {f"{SECRETS}/ledger-password"}
+    assert {f"{SECRETS}/{secret}" for secret in dispatcher["secrets"]} == named
+    assert dispatcher["volumes"] == ["contacts:/var/lib/dispatcher"]
 
 
 def pod_of(manifest):
@@ -136,8 +198,8 @@ def test_compose_gives_each_dispatcher_its_files_and_enough_time_to_drain(loaded
         assert seconds(one["stop_grace_period"]) > config.engine.drain_seconds + 5
         assert one["hostname"] == name
         assert one["read_only"]
-        assert one["init"]
-        assert f":{config.telemetry.health_port}/healthz" in one["healthcheck"]["test"][-1]
+        assert "healthcheck" not in one
+        assert f":{config.telemetry.health_port}/healthz" in image_line("HEALTHCHECK")
         assert one["ports"][0].endswith(f":{config.telemetry.health_port}")
         folders = {entry.partition(":")[0] for entry in one["tmpfs"]}
         assert str(Path(config.control.socket).parent) in folders
@@ -289,21 +351,56 @@ def test_only_the_migration_is_done_as_the_owner_of_the_tables(loaded):
     assert not [one for one in SERVICES["dispatcher-1"]["secrets"] if "owner" in one]
 
 
+UNIT = (DEPLOY / "systemd" / "dispatcher.service").read_text()
+
+
+def service_lines(key):
+    return re.findall(rf"^{key}=(.+)$", UNIT, re.MULTILINE)
+
+
 def test_the_unit_is_that_of_the_documentation():
-    """It differs in its comment and its folder for the socket; a lost lease starts it again."""
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    parser.optionxform = str
-    parser.read(DEPLOY / "systemd" / "dispatcher.service")
-    (text,) = re.findall(
-        r"```ini\n(\[Unit\].*?)```", (ROOT / "docs" / "operations.md").read_text(), re.DOTALL
-    )
-    documented = configparser.ConfigParser(interpolation=None)
-    documented.optionxform = str
-    documented.read_string(text)
-    assert parser["Service"].pop("RuntimeDirectory") == "dispatcher"
-    assert {name: dict(parser[name]) for name in parser} == {
-        name: dict(documented[name]) for name in documented
-    }
-    prevented = parser["Service"]["RestartPreventExitStatus"].split()
+    """It differs in its comment; a lost lease starts it again."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    (documented,) = re.findall(r"```ini\n(\[Unit\].*?)```", text, re.DOTALL)
+    assert UNIT[UNIT.index("[Unit]") :] == documented
+    (prevented,) = service_lines("RestartPreventExitStatus")
     assert ExitCode.LEASE_LOST in RESTART_HELPS
-    assert str(ExitCode.LEASE_LOST.value) not in prevented
+    assert str(ExitCode.LEASE_LOST.value) not in prevented.split()
+
+
+async def test_the_unit_gives_the_credentials_as_files_of_systemd(tmp_path):
+    """A run reads them from $CREDENTIALS_DIRECTORY, where only its user can."""
+    folder = tmp_path / "credentials"
+    folder.mkdir(0o700)
+    for line in service_lines("LoadCredential"):
+        name = line.partition(":")[0]
+        (folder / name).write_text(f"{name} of systemd\n")
+        (folder / name).chmod(0o400)
+    env = dict(line.split("=", 1) for line in service_lines("Environment"))
+    env = {name: value.replace("%d", str(folder)) for name, value in env.items()}
+    config = tmp_path / "dispatcher.toml"
+    config.write_text(
+        'campaign = "c"\n[message]\ntext = "Hello"\n[source]\npath = "-"\n'
+        '[platform]\nbase_url = "https://api.example.com"\n'
+    )
+    settings = load(config, env=env)
+    async with AsyncExitStack() as stack:
+        source = make_credentials(settings.credentials, stack, {}, SystemClock())
+        assert await source.get() == ClientCredentials(
+            "client-id of systemd", "client-secret of systemd"
+        )
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
+    """But for its program and its user, which this machine does not have; it is hardened."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze reads the unit")
+    unit = tmp_path / "dispatcher.service"
+    program = str(shutil.which("true"))
+    unit.write_text(re.sub("/opt/dispatcher/bin/dispatcher", program, UNIT))
+    command = ["systemd-analyze", "verify", "--man=no", unit]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=15", unit]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

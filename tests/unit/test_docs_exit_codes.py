@@ -14,7 +14,7 @@ OF_OTHER_COMMANDS = {ExitCode.UNCONFIRMED}
 def unit():
     """The unit of the documentation."""
     (text,) = re.findall(r"```ini\n(\[Unit\].*?)```", TEXT, re.DOTALL)
-    parser = configparser.ConfigParser(interpolation=None)
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
     parser.optionxform = str
     parser.read_string(text)
     return parser
