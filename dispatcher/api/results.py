@@ -1,5 +1,6 @@
 """What the functions of the API return."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -43,11 +44,12 @@ _SENTENCES = {
 }
 
 
-class _Summary:
+class _Summary(ABC):
     """Shows figures in a terminal and in a notebook, without anything of a row."""
 
+    @abstractmethod
     def _figures(self) -> Mapping[str, object]:
-        raise NotImplementedError
+        """Return the figures by their names."""
 
     def __repr__(self) -> str:
         figures = ", ".join(f"{name}: {value}" for name, value in self._figures().items())

@@ -1,6 +1,7 @@
 """Passes operations from the event loop to the one thread that writes, and their results back."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ Operation = Change | Job
 Group = list[Operation]
 
 
-class HandOver:
+class HandOver(ABC):
     """Accepts operations on the event loop, and completes them once their results are known.
 
     The operations of one iteration of the event loop are passed to the thread together, because
@@ -73,9 +74,9 @@ class HandOver:
         self._accept(Change(fields, future))
         return future
 
+    @abstractmethod
     def _closed_error(self) -> LedgerError:
         """Return the error of an operation that comes after the end."""
-        raise NotImplementedError
 
     def _accept(self, operation: Operation) -> None:
         if self._failure is not None:
