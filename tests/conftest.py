@@ -28,7 +28,10 @@ settings.load_profile("no time limits")
 """How long an example takes depends on what else the machine does, and proves nothing."""
 
 COLLECT_AFTER = (50_000, 20, 100)
-"""Thresholds of the garbage collector, which finds little in tests; see `dispatcher/app/run.py`."""
+"""Thresholds of the garbage collector, which finds little in tests.
+
+A run has its own: `dispatcher/app/garbage_collection.py`.
+"""
 
 
 @pytest.hookimpl(wrapper=True)

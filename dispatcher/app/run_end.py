@@ -1,15 +1,33 @@
-"""How a run ended, as its notices say it."""
+"""How a run ended: what it returns, and what its notices say."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.engine.run_options import RunOutcome
 from dispatcher.ports import Totals
 from dispatcher.ports.notices import Facts
 from dispatcher.telemetry.logs.format import words
+from dispatcher.telemetry.stats.run_stats import Snapshot
 
 STOPPED = "stopped"
 """The outcome of a run that a second signal ended at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended: ``ending`` is None when a second signal ended it at once.
+
+    By campaign: ``snapshots`` of this run, and ``totals`` of all runs, which are empty when a
+    signal came before the ledger was open. ``standby`` means that it waited for its leases until
+    then.
+    """
+
+    ending: RunOutcome | None
+    snapshots: Mapping[str, Snapshot]
+    totals: Mapping[str, Totals]
+    standby: bool = False
 
 
 def ended(outcome: RunOutcome | None) -> Facts:
