@@ -14,8 +14,9 @@ from dispatcher.cli.config import LedgerOptions, ledger_options
 from dispatcher.cli.consoles import OutputConsole
 from dispatcher.cli.exit_codes import EPILOG
 from dispatcher.cli.options import debug_option
-from dispatcher.cli.top.sections import View, sections
+from dispatcher.cli.top.sections import sections
 from dispatcher.cli.top.session import TopSession
+from dispatcher.cli.top.view import View
 from dispatcher.domain.errors import ExitCode
 from dispatcher.http_server.unix_socket import OFF
 

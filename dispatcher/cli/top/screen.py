@@ -13,7 +13,8 @@ from dispatcher.cli.tables import printable
 from dispatcher.cli.top import keys
 from dispatcher.cli.top.history_view import history_lines
 from dispatcher.cli.top.layout import fit, wrap
-from dispatcher.cli.top.sections import View, sections
+from dispatcher.cli.top.sections import sections
+from dispatcher.cli.top.view import View
 from dispatcher.ports.snapshot import DRAINING, CampaignSnapshot, RatesSnapshot
 
 MESSAGE_SECONDS = 15.0
