@@ -255,6 +255,7 @@ def test_what_a_database_does_not_prune(both):
         ),
         ("INSERT INTO dispatcher.held VALUES (1, 1, 0)", "claimed_in_error"),
         ("UPDATE dispatcher.unsettled SET contact_id = contact_id + 1000", "unsettled_alone"),
+        ("UPDATE dispatcher.contact SET campaign_id = 99 WHERE id = 1", "campaign_unknown"),
         ("UPDATE dispatcher.unsettled SET look_at = NULL", "doubt_without_look_at"),
         ("UPDATE dispatcher.campaign SET admitted = admitted + 1", "admitted_differs"),
         ("UPDATE dispatcher.settled_sum SET contacts = contacts + 1", "settled_sums_differ"),

@@ -28,11 +28,14 @@ PLAIN_PLANS = (
     "enable_hashjoin=off",
     "enable_material=off",
     "enable_bitmapscan=off",
+    "cpu_tuple_cost=1",
+    "cpu_index_tuple_cost=1",
 )
 """Settings of a session: rows are looked up one by one in indexes.
 
 A plan is kept for as long as the session lasts. One that was made while the tables were small would
-read them as a whole later.
+read them as a whole later. With costs of rows as high as those of pages one row makes a difference:
+a table of two rows on one page is no exception.
 """
 _KEEPALIVES: dict[str, int] = {
     "keepalives": 1,

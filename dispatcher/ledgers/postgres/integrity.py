@@ -28,6 +28,11 @@ _OWN_RULES = {
         "claims of contacts that are ready, final or gone",
         REPORT,
     ),
+    "campaign_unknown": (
+        "every contact has its campaign",
+        "contacts of campaigns that are not in the ledger",
+        REPORT,
+    ),
     "unsettled_alone": (
         "every unsettled send has its contact, which is not final",
         "unsettled sends without a contact, or of one that is ready or final",

@@ -55,7 +55,7 @@ BEGIN
     WITH fresh AS MATERIALIZED (
         SELECT
             place, v, COALESCE((v ->> 3)::double precision, v_now) AS due,
-            nextval(pg_get_serial_sequence('dispatcher.contact', 'id')) AS id
+            nextval('dispatcher.contact_id_seq'::regclass) AS id
         FROM (
             SELECT place, v FROM jsonb_array_elements(p_batch -> 'contacts')
                 WITH ORDINALITY AS e (v, place)

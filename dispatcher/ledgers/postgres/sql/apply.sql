@@ -43,6 +43,16 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $$
     END
 $$;
 
+-- The changes of one kind, with the contacts' ids. They are arrays, all of them: the condition makes the
+-- planner take them for one row, so that it looks contacts up by their ids, one by one. A plan is kept
+-- for as long as the session lasts. With its own guess, 100 rows, the planner reads the whole index of
+-- contacts for each group, if they are few when the plan is made.
+CREATE OR REPLACE FUNCTION dispatcher.changes(p_work jsonb, p_kind text)
+RETURNS TABLE (id bigint, v jsonb) LANGUAGE sql IMMUTABLE AS $$
+    SELECT (v ->> 1)::bigint, v FROM jsonb_array_elements(p_work -> p_kind) AS e (v)
+    WHERE jsonb_typeof(v) = 'array'
+$$;
+
 -- Carry out a group of changes. Return NULL if all were made, or as JSON [blocked, refused]: the
 -- intents that are not permitted, each with the reason, and the changes that are refused, each with
 -- the contact's status. It is also the `answer` of the daemon, for a caller that does not get it.
@@ -70,8 +80,7 @@ BEGIN
 
     IF p_work ? 'deliver' THEN
         WITH it AS MATERIALIZED (
-            SELECT (v ->> 1)::bigint AS id, v
-            FROM jsonb_array_elements(p_work -> 'deliver') AS e (v)
+            SELECT id, v FROM dispatcher.changes(p_work, 'deliver')
         ), done AS (
             UPDATE dispatcher.contact SET
                 status = it.v ->> 2,
@@ -129,8 +138,7 @@ BEGIN
 
     IF p_work ? 'settle' THEN
         WITH it AS MATERIALIZED (
-            SELECT (v ->> 1)::bigint AS id, v, v ->> 0 = 'park' AS parked
-            FROM jsonb_array_elements(p_work -> 'settle') AS e (v)
+            SELECT id, v, v ->> 0 = 'park' AS parked FROM dispatcher.changes(p_work, 'settle')
         ), done AS (
             UPDATE dispatcher.contact SET
                 status = it.v ->> 2,
@@ -194,7 +202,7 @@ BEGIN
 
     IF p_work ? 'retract' THEN
         WITH it AS MATERIALIZED (
-            SELECT (v ->> 1)::bigint AS id FROM jsonb_array_elements(p_work -> 'retract') AS e (v)
+            SELECT id FROM dispatcher.changes(p_work, 'retract')
         ), sent AS (
             DELETE FROM dispatcher.unsettled USING it
             WHERE
@@ -216,7 +224,7 @@ BEGIN
 
     IF p_work ? 'defer' THEN
         WITH it AS MATERIALIZED (
-            SELECT (v ->> 1)::bigint AS id, v FROM jsonb_array_elements(p_work -> 'defer') AS e (v)
+            SELECT id, v FROM dispatcher.changes(p_work, 'defer')
         ), done AS (
             UPDATE dispatcher.contact SET
                 status = 'ready',
@@ -246,8 +254,7 @@ BEGIN
 
     IF p_work ? 'release' THEN
         WITH it AS MATERIALIZED (
-            SELECT (v ->> 1)::bigint AS id, (v ->> 2)::double precision AS due
-            FROM jsonb_array_elements(p_work -> 'release') AS e (v)
+            SELECT id, (v ->> 2)::double precision AS due FROM dispatcher.changes(p_work, 'release')
         ), let_go AS (
             DELETE FROM dispatcher.held USING it
             WHERE
@@ -264,7 +271,7 @@ BEGIN
 
     IF p_work ? 'doubt' THEN
         WITH it AS MATERIALIZED (
-            SELECT (v ->> 1)::bigint AS id, v FROM jsonb_array_elements(p_work -> 'doubt') AS e (v)
+            SELECT id, v FROM dispatcher.changes(p_work, 'doubt')
         ), doubted AS (
             UPDATE dispatcher.unsettled SET
                 status = 'in_doubt', look_at = (it.v ->> 2)::double precision, progress = it.v ->> 3
@@ -287,9 +294,9 @@ BEGIN
 
     IF p_work ? 'look_again' THEN
         WITH done AS (
-            UPDATE dispatcher.unsettled SET look_at = (v ->> 2)::double precision
-            FROM jsonb_array_elements(p_work -> 'look_again') AS e (v)
-            WHERE unsettled.contact_id = (v ->> 1)::bigint AND unsettled.status = 'in_doubt'
+            UPDATE dispatcher.unsettled SET look_at = (it.v ->> 2)::double precision
+            FROM dispatcher.changes(p_work, 'look_again') AS it
+            WHERE unsettled.contact_id = it.id AND unsettled.status = 'in_doubt'
             RETURNING unsettled.contact_id
         )
         SELECT array_agg(contact_id) INTO v_some FROM done;
@@ -302,7 +309,7 @@ BEGIN
     -- runs write to the same person.
     IF p_work ? 'intend' THEN
         WITH it AS MATERIALIZED (
-            SELECT (v ->> 1)::bigint AS id, v FROM jsonb_array_elements(p_work -> 'intend') AS e (v)
+            SELECT id, v FROM dispatcher.changes(p_work, 'intend')
         ), guarded AS (
             INSERT INTO dispatcher.unsettled (
                 contact_id, campaign_id, daemon_id, conversation_id, person, intent_step, intent_at,
@@ -343,8 +350,8 @@ BEGIN
                         ) >= (v ->> 11)::bigint THEN 'capped'
                 END AS why,
                 unsettled.person, unsettled.campaign_id, unsettled.intent_at
-            FROM jsonb_array_elements(p_work -> 'intend') AS e (v)
-            INNER JOIN dispatcher.unsettled ON unsettled.contact_id = (v ->> 1)::bigint
+            FROM dispatcher.changes(p_work, 'intend') AS it
+            INNER JOIN dispatcher.unsettled ON unsettled.contact_id = it.id
             WHERE unsettled.contact_id = ANY (v_in)
         ), counted AS (
             INSERT INTO dispatcher.reached (person, contact_id, campaign_id, at)
@@ -361,9 +368,8 @@ BEGIN
         IF COALESCE(cardinality(v_in), 0) < jsonb_array_length(p_work -> 'intend') THEN
             SELECT jsonb_agg(jsonb_build_array(held.contact_id, 'busy')), array_agg(held.contact_id)
             INTO v_busy, v_some
-            FROM jsonb_array_elements(p_work -> 'intend') AS e (v)
-            INNER JOIN dispatcher.held
-                ON held.contact_id = (v ->> 1)::bigint AND held.daemon_id = p_me
+            FROM dispatcher.changes(p_work, 'intend') AS it
+            INNER JOIN dispatcher.held ON held.contact_id = it.id AND held.daemon_id = p_me
             WHERE
                 held.contact_id <> ALL (COALESCE(v_in, '{}'))
                 AND NOT EXISTS (
@@ -378,8 +384,8 @@ BEGIN
     IF cardinality(v_done) < p_changes THEN
         SELECT jsonb_agg(jsonb_build_array(asked.id, contact_now.status)) INTO v_refused
         FROM (
-            SELECT (v ->> 1)::bigint AS id
-            FROM jsonb_each(p_work) AS kind (name, changes), jsonb_array_elements(changes) AS e (v)
+            SELECT it.id
+            FROM jsonb_object_keys(p_work) AS kind (name), dispatcher.changes(p_work, name) AS it
         ) AS asked
         LEFT JOIN dispatcher.contact_now ON contact_now.id = asked.id
         WHERE asked.id <> ALL (v_done);
@@ -398,8 +404,8 @@ CREATE OR REPLACE FUNCTION dispatcher.apply_pooled(
 )
 RETURNS text LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_mergejoin = off
-SET enable_hashjoin = off SET enable_material = off SET enable_bitmapscan = off SET jit = off
-SET lock_timeout = '5s'
+SET enable_hashjoin = off SET enable_material = off SET enable_bitmapscan = off SET cpu_tuple_cost = 1
+SET cpu_index_tuple_cost = 1 SET jit = off SET lock_timeout = '5s'
 AS $$
 BEGIN
     RETURN dispatcher.apply(p_me, p_group, p_seconds, p_changes, p_work);

@@ -48,6 +48,10 @@ SELECT COUNT(*) FROM dispatcher.unsettled
 LEFT JOIN dispatcher.contact ON unsettled.contact_id = contact.id
 WHERE contact.id IS NULL OR contact.reason IS NOT NULL OR contact.due IS NOT NULL
 
+-- name: campaign_unknown
+SELECT COUNT(*) FROM dispatcher.contact
+WHERE NOT EXISTS (SELECT 1 FROM dispatcher.campaign WHERE campaign.id = contact.campaign_id)
+
 -- name: text_kept
 SELECT COUNT(*) FROM dispatcher.contact
 WHERE

@@ -1,0 +1,143 @@
+"""A group of changes reads its own rows alone, however few there were when it was planned.
+
+A session plans a statement once. A plan that reads a whole index of contacts costs nothing while
+there are ten of them, and much when there are a million.
+"""
+
+import orjson
+import pytest
+
+from dispatcher.ledgers.postgres.address import connect
+from dispatcher.ledgers.postgres.leases import register
+from tests.support.servers.shared import on
+
+pytestmark = on("postgres_server")
+FEW, MANY, GROUP = 2, 4000, 10
+AT = 1_000.0
+READS = """
+SELECT tables.n + indexes.n FROM
+(SELECT SUM(seq_tup_read) AS n FROM pg_stat_user_tables WHERE schemaname = 'dispatcher') AS tables,
+(SELECT SUM(idx_tup_read) AS n FROM pg_stat_user_indexes WHERE schemaname = 'dispatcher') AS indexes
+"""
+
+
+class Session:
+    """The session of a run, which keeps its plans, with contacts that are claimed."""
+
+    def __init__(self, address):
+        self.connection = connect(address, plain_plans=True)
+        self.me = register(self.connection, address, "run")
+        self.group = self.last = 0
+        self.connection.execute(
+            "INSERT INTO dispatcher.campaign (name, created_at) VALUES ('list', 0)"
+        )
+
+    def contacts(self, count, status="claimed", due=None):
+        """Add contacts, and return their ids."""
+        first, self.last = self.last + 1, self.last + count
+        self.connection.execute(
+            "INSERT INTO dispatcher.contact"
+            " (id, campaign_id, status, due, key, conversation_id, person, text_sha256)"
+            " SELECT n, 1, %s, %s, 'key-' || n, 'talk-' || n, 'person-' || n, ''"
+            " FROM generate_series(%s::bigint, %s) AS n",
+            (status, due, first, self.last),
+        )
+        if status == "claimed":
+            self.connection.execute(
+                "INSERT INTO dispatcher.held"
+                " SELECT n, 1, %s FROM generate_series(%s::bigint, %s) AS n",
+                (self.me, first, self.last),
+            )
+        return list(range(first, self.last + 1))
+
+    def apply(self, kind, ids, *fields):
+        """Make the same change to all contacts."""
+        self.group += 1
+        work = {kind: [[kind, id_, *fields] for id_ in ids]}
+        (answer,) = self.connection.execute(
+            "SELECT dispatcher.apply(%s, %s, 60, %s, %s::jsonb)",
+            (self.me, self.group, len(ids), orjson.dumps(work).decode()),
+        ).fetchone()
+        assert answer is None, kind
+
+    def rows_read(self):
+        """Return how many rows and entries of indexes were read so far."""
+        self.connection.execute("SELECT pg_stat_force_next_flush()")
+        return int(self.connection.execute(READS).fetchone()[0])
+
+
+def intend(session, ids):
+    session.apply("intend", ids, "notify", AT, "talk", None, None, None, None, None, True, 2, 0.0)
+
+
+def doubt(session, ids):
+    intend(session, ids)
+    session.apply("doubt", ids, AT, None, '[1,"doubt"]')
+
+
+def look_again(session, ids):
+    doubt(session, ids)
+    session.apply("look_again", ids, AT)
+
+
+def deliver(session, ids):
+    intend(session, ids)
+    link = ("notified", "talk", "message", None, "active", AT, AT)
+    session.apply(
+        "deliver", ids, "notified", "delivered", AT, "id", "", *link, None, '[1,"sent"]'
+    )
+
+
+def settle(session, ids):
+    link = (None,) * 7
+    session.apply("settle", ids, "skipped", "expired", AT, "id", "", *link, None, '[1,"late"]')
+
+
+def defer(session, ids):
+    session.apply("defer", ids, AT, None, '[1,"later"]')
+
+
+def release(session, ids):
+    session.apply("release", ids, AT)
+
+
+def retract(session, ids):
+    intend(session, ids)
+    session.apply("retract", ids)
+
+
+def claim(session, ids):
+    release(session, ids)
+    session.connection.execute(
+        "SELECT dispatcher.claim(%s, 1, %s, %s, NULL)", (session.me, len(ids), AT)
+    )
+
+
+def claim_early(session, ids):
+    release(session, ids)
+    session.connection.execute(
+        "SELECT dispatcher.claim(%s, 1, 0, 0, %s::bigint[])", (session.me, ids)
+    )
+
+
+@pytest.mark.parametrize("counted", [False, True], ids=["new tables", "counted tables"])
+@pytest.mark.parametrize(
+    "change", [intend, doubt, look_again, deliver, settle, defer, release, retract, claim,
+               claim_early], ids=lambda change: change.__name__,
+)  # fmt: skip
+def test_a_plan_that_was_made_for_few_contacts_reads_no_more_of_many(
+    ledger_databases, change, counted
+):
+    address = ledger_databases.create()
+    session = Session(address)
+    few = session.contacts(FEW)
+    if counted:
+        session.connection.execute("VACUUM ANALYZE")
+    change(session, few)
+    ids = session.contacts(MANY)[::100][:GROUP]
+    before = session.rows_read()
+    change(session, ids)
+    read = session.rows_read() - before
+    session.connection.close()
+    ledger_databases.drop(address)
+    assert read < 100 * GROUP
