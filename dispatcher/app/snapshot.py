@@ -14,7 +14,7 @@ from typing import Any
 from dispatcher import __version__
 from dispatcher.app.leadership import Leadership
 from dispatcher.app.telemetry import RunTelemetry
-from dispatcher.domain.condition import Condition
+from dispatcher.domain.condition import PRECEDENCE, Cause, Condition
 from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.events import Gauges, QuotaUse
 from dispatcher.domain.status import FINAL, Status
@@ -118,6 +118,13 @@ class SnapshotTaker:
         )
 
     def _condition(self, condition: Condition) -> ConditionSnapshot:
+        """Return a condition; while the ledger is away only one that explains more than that.
+
+        For the first seconds its absence is no condition yet, and nothing else can be judged.
+        """
+        away = self.store.away_since if self.store is not None else None
+        if away is not None and PRECEDENCE[condition.cause] > PRECEDENCE[Cause.LEDGER_AWAY]:
+            return ConditionSnapshot.unknown(away, "the server of the ledger does not answer")
         values: dict[str, Any] = dict(self._telemetry.describe_condition(condition))
         others = [
             FindingSnapshot(str(o.cause), o.words, dict(o.evidence)) for o in condition.others

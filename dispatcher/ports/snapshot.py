@@ -6,6 +6,7 @@ newer run adds has a default, so that an older reader and an older run can do wi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from dispatcher.domain.condition import EvidenceValue
 
@@ -14,6 +15,8 @@ Counted = Mapping[str, int]
 
 STARTING, STANDBY, RUNNING, DRAINING = "starting", "standby", "running", "draining"
 """The phases of a run."""
+UNKNOWN = "unknown"
+"""The cause of a condition that cannot be judged now; what was judged before is of before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,10 @@ class FindingSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class ConditionSnapshot:
-    """What is wrong, the evidence, and what to do; ``priority`` is "none" if nothing is."""
+    """What is wrong, the evidence, and what to do; ``priority`` is "none" if nothing is.
+
+    It is also "none" if the cause is `UNKNOWN`, since ``since``; then ``words`` say why.
+    """
 
     cause: str = "ok"
     title: str = ""
@@ -82,6 +88,11 @@ class ConditionSnapshot:
     runbook: str = ""
     others: Sequence[FindingSnapshot] = ()
     granted_in: str = ""
+
+    @classmethod
+    def unknown(cls, since: float, words: str) -> Self:
+        """Return a condition that has not been known since then; ``words`` say why."""
+        return cls(UNKNOWN, "The condition is not known at present", since=since, words=words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from dispatcher.http_server.page.outlook import (
 )
 from dispatcher.http_server.page.words import Row
 from dispatcher.ports.snapshot import (
+    UNKNOWN,
     CampaignSnapshot,
     ConditionSnapshot,
     OAuthClientSnapshot,
@@ -96,6 +97,9 @@ def _end(now: float, look: Outlook) -> Html:
 
 def _condition(condition: ConditionSnapshot) -> Markup:
     title = element("p", element("strong", condition.title), class_="title")
+    if condition.cause == UNKNOWN:
+        since = join(f"Because {condition.words}, since ", words.clock(condition.since), " UTC.")
+        return element("div", title, element("p", since), class_="condition P2")
     if condition.priority == "none":
         return element("div", title, element("p", condition.words), class_="condition good")
     evidence = [(words.plain(name), str(value)) for name, value in condition.evidence.items()]
