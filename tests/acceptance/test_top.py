@@ -1,8 +1,9 @@
-"""``dispatcher top`` as installed: at a terminal of 80x24, and where there is none."""
+"""``dispatcher top`` as installed: at a terminal of 80x24, where there is none, before a run."""
 
 import json
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -50,8 +51,7 @@ def test_a_run_is_watched_paused_looked_at_drained_and_watched_again(played):
     try:
         played.sandbox.wait_for_effects(3)
         with Terminal("top", *ledger, "--interval", "0.3") as top:
-            text = top.wait_for("q quit")
-            assert f"pid {runs[0].pid}, running for" in text
+            text = top.wait_for(f"pid {runs[0].pid}, running for")
             for words in ("SENT", "failures", "quota", "requests", "waiting", "sources", "files"):
                 assert words in text
             assert "Hello" not in text
@@ -147,3 +147,56 @@ def test_without_a_run_it_is_as_status(played, tmp_path):
     missing = ("--ledger", str(tmp_path / "none.db"))
     for command in ("top", "status"):
         dispatcher(command, *missing, code=4)
+
+
+def test_it_is_opened_before_the_first_run_and_waits_for_it(played):
+    """It says what it waits for, shows the run when it begins, and its end when it is killed."""
+    with Terminal("top", "--ledger", str(played.ledger), "--interval", "0.3") as top:
+        top.wait_for("No run answers on this machine. Waiting for one since")
+        run = played.start()
+        try:
+            top.wait_for(f"pid {run.pid}, running for")
+            top.wait_for("condition ")
+            os.kill(run.pid, signal.SIGSTOP)
+            top.type("")
+            top.wait_for("condition unknown since")
+            os.kill(run.pid, signal.SIGKILL)
+            top.wait_for(f"The run (pid {run.pid}) has ended, or is restarting")
+            top.type("")
+            assert "condition" not in top.wait_for("q quit")
+        finally:
+            run.kill()
+            run.communicate(timeout=20)
+        top.type("q")
+        assert top.wait() == 0
+        assert top.is_as_before()
+
+
+@pytest.mark.parametrize("accepts", [True, False], ids=["is silent", "refuses"])
+def test_a_server_that_is_away_at_the_start_is_waited_for(accepts):
+    """Keys work meanwhile; where there is no terminal it ends as `status` does."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if accepts:
+            server.listen()
+        ledger = ("--ledger", f"postgresql://someone@127.0.0.1:{server.getsockname()[1]}/ledger")
+        with Terminal("top", *ledger, "--interval", "0.3") as top:
+            top.wait_for("Looking for the run since" if accepts else "Waiting for one since")
+            top.type("?")
+            top.wait_for("WHAT IS SHOWN")
+            top.type("qq")
+            assert top.wait(5.0) == 0
+        if not accepts:
+            dispatcher("top", *ledger, code=4)
+
+
+def test_a_terminal_that_cannot_draw_waits_too(tmp_path):
+    """One block after the other, until Ctrl-C; but not where there is no terminal."""
+    ledger = ("--ledger", str(tmp_path / "none.db"), "--interval", "0.3")
+    with Terminal("top", *ledger, environment={"TERM": "dumb"}) as top:
+        top.wait_for("Waiting for one since")
+        top.type("")
+        top.wait_for("there is no such file")
+        top.process.send_signal(signal.SIGINT)
+        assert top.wait() == 0
+    dispatcher("top", *ledger, "--plain", code=4)

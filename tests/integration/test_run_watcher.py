@@ -1,11 +1,13 @@
 """What `dispatcher top` knows of a run: also after its end, and while its ledger is away."""
 
 import asyncio
+import threading
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, replace
 
 import pytest
 
+from dispatcher.app.control import ledger_watch
 from dispatcher.app.control import watcher as watcher_module
 from dispatcher.app.control.client import ControlError
 from dispatcher.app.control.server import serve_commands
@@ -102,8 +104,8 @@ async def test_a_run_is_found_while_its_ledger_is_away(path, monkeypatch, tmp_pa
     place = LedgerPlace.of_file(path)
     wanted = run(campaign("c"), pid=12, ledger=LedgerSnapshot(place.whole, on_server=True))
     wanted = replace(wanted, ledger=replace(wanted.ledger, away_since=1.0))
-    with pytest.raises(LedgerError, match="does not answer"):
-        await look(RunWatcher(place, None), first=True)
+    sight = await look(RunWatcher(place, None), first=True)
+    assert (sight.ended, sight.trouble) == (True, "the server does not answer")
 
     def answer(snapshot):
         async def command(_arguments):
@@ -118,3 +120,59 @@ async def test_a_run_is_found_while_its_ledger_is_away(path, monkeypatch, tmp_pa
         sight = await look(RunWatcher(place, None), first=True)
     assert sight.snapshot.pid == 12
     assert sight.snapshot.ledger.away_since == 1.0
+
+
+async def test_before_the_first_run_it_waits_for_the_ledger(tmp_path, path):
+    """Without a file, then without a campaign of this name, then with the run."""
+    place = LedgerPlace.of_file(tmp_path / "none" / "ledger.db")
+    sight = await look(RunWatcher(place, None), first=True)
+    assert (sight.ended, sight.snapshot.pid, sight.snapshot.campaigns) == (True, 0, [])
+    assert "there is no such file" in sight.unread
+    watcher = RunWatcher(LedgerPlace.of_file(path), "later")
+    sight = await look(watcher, first=True)
+    assert sight.ended
+    assert "later" in sight.unread
+    watcher = RunWatcher(LedgerPlace.of_file(path), "c")
+    assert (await look(watcher, first=True)).unread == ""
+    async with running(path, 11):
+        sight = await look(watcher)
+    assert (sight.snapshot.pid, sight.ended, sight.trouble) == (11, False, "")
+
+
+async def test_a_ledger_that_is_moved_leaves_the_last_figures(path, monkeypatch):
+    """They are no longer those of a run: no campaign keeps its condition and its rates."""
+    monkeypatch.setattr(ledger_watch, "LEDGER_SECONDS", 0.0)
+    watcher = RunWatcher(LedgerPlace.of_file(path), None)
+    async with running(path, 11):
+        await look(watcher, first=True)
+    path.rename(path.with_name("moved.db"))
+    sight = await look(watcher)
+    (one,) = sight.snapshot.campaigns
+    assert (sight.ended, one.left, one.condition.cause) == (True, 4687, "no run")
+    assert (one.rates.settled_10, one.waits) == (0.0, ())
+    assert "there is no such file" in sight.unread
+    path.with_name("moved.db").rename(path)
+    sight = await look(watcher)
+    assert (sight.unread, sight.snapshot.campaigns[0].left) == ("", 1)
+
+
+async def test_a_ledger_that_is_silent_does_not_delay_the_end_of_a_run(path, monkeypatch):
+    """The run was killed while the server of its ledger was away: that shows at once."""
+    answers = threading.Event()
+
+    class Silent:
+        def look(self, _question):
+            answers.wait(20)
+            raise LedgerError("the server does not answer")
+
+    watcher = RunWatcher(LedgerPlace.of_file(path), None)
+    async with running(path, 11):
+        await look(watcher, first=True)
+    monkeypatch.setattr(ledger_watch, "operator_store", lambda _: Silent())
+    sight = await asyncio.wait_for(look(watcher), 5)
+    assert (sight.ended, sight.unread) == (True, "")
+    assert sight.snapshot.campaigns[0].condition.cause == "no run"
+    answers.set()
+    for _ in range(2):
+        sight = await look(watcher)
+    assert sight.unread == "the server does not answer"

@@ -137,6 +137,9 @@ def test_a_run_that_drains_waits_or_has_nothing_is_called_so():
     idle = campaign(condition=ConditionSnapshot(words="nothing is wrong"), waits=(), due=0, later=0)
     calm = shown(RunSnapshot(1, NOW, NOW, campaigns=[idle]))
     assert "halts" not in calm
+    idle_ledger = shown(run(ledger=LedgerSnapshot(size=4_200_000)))
+    assert "4.2 MB" in idle_ledger
+    assert "a commit takes" not in idle_ledger
     assert "evidence" not in calm
 
 
@@ -151,6 +154,56 @@ def test_it_says_when_a_run_has_ended_does_not_answer_or_was_restarted():
     stale = shown(run(), trouble="no answer in time", lost_at=NOW - 9)
     assert "No answer since 20:26:08Z (9 s): no answer in time. The figures are the last" in stale
     assert "before it pid 99" in shown(run(), earlier_pid=99)
+
+
+def test_a_condition_is_not_shown_as_of_now_when_it_is_of_before():
+    """A run that does not answer, or whose ledger is away: unknown, since when, also in rows."""
+    calm = ConditionSnapshot(title="Nothing is wrong")
+    one = campaign("cart", condition=calm, halts={})
+    silent = shown(run(one, condition=calm, halts={}), trouble="no answer", lost_at=NOW - 5)
+    away = ConditionSnapshot.unknown(NOW - 5, "the server of the ledger does not answer")
+    one = replace(one, condition=away)
+    for text, why in (
+        (silent, "the run does not answer"),
+        (shown(run(one, condition=away)), "the server of the ledger does not answer"),
+    ):
+        assert f"condition unknown since 20:26:12Z (5 s): {why}" in text
+        assert "Nothing is wrong" not in text
+        assert re.search(r"cart .* unknown", text)
+
+
+def test_without_a_run_it_says_what_it_waits_for():
+    """Before the first answer, without a ledger, without a campaign, and with one."""
+    nothing = RunSnapshot(0, NOW, NOW)
+    silent = {"trouble": "no run", "lost_at": NOW - 3, "ended": True}
+    assert "Looking for the run ..." in shown(None)
+    late = shown(None, trouble="no answer yet", lost_at=NOW - 3)
+    assert "Looking for the run since 20:26:14Z (3 s): no answer yet." in late
+    missing = shown(nothing, **silent, unread="ledger l.db: there is no such file")
+    assert "No run answers on this machine. Waiting for one since 20:26:14Z (3 s)." in missing
+    assert "(3 s). Ledger l.db: there is no such file." in missing
+    assert "The ledger has no campaign yet." in shown(nothing, **silent)
+    assert "a standby takes no commands" in shown(nothing, **silent, leases=LEASES)
+    for text in (late, missing):
+        assert "CAMPAIGN" not in text
+        assert "failures" not in text
+    known = shown(replace(nothing, campaigns=[campaign("cart")]), **silent)
+    assert "This is what the ledger has; the next run is shown." in known
+    assert "1,212,345" in known
+    assert "scope errors" not in known
+    lost = shown(run(), **silent, unread="ledger l.db: there is no such file")
+    assert "there is no such file. The figures are the last ones." in lost
+    off = shown(nothing, trouble="it takes no commands", lost_at=NOW - 3)
+    assert "No answer since 20:26:14Z (3 s): it takes no commands." in off
+
+
+def test_it_says_what_becomes_of_contacts_that_a_run_left_behind():
+    """Those that a killed run had claimed are neither due nor lost; nothing left is said so."""
+    left = {"trouble": "gone", "lost_at": NOW, "ended": True}
+    text = shown(run(campaign(waits=(), busy=89)), **left)
+    assert "89 were being processed: the next run takes them up" in text
+    nothing = campaign(waits=(), due=0, later=0, busy=0, next_due=None, in_doubt=None)
+    assert "nothing: every contact of the ledger is final" in shown(run(nothing), **left)
 
 
 def test_words_carry_what_colours_repeat():
@@ -202,7 +255,10 @@ def test_a_selected_campaign_is_what_keys_concern_and_stays_selected():
 
 def test_nothing_is_asked_without_a_run_or_twice():
     """A drain needs a run that does not drain yet."""
-    for sight in (Sight(), Sight(run(), ended=True), Sight(run(phase=DRAINING))):
+    for sight in (
+        Sight(), Sight(RunSnapshot(0, NOW, NOW), "silent"), Sight(run(), ended=True),
+        Sight(run(phase=DRAINING)),
+    ):  # fmt: skip
         screen = Screen()
         screen.see(sight)
         assert screen.press("d", NOW) is None

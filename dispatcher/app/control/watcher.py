@@ -2,19 +2,17 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from threading import Thread
 from typing import Any
 
 from dispatcher.app.control.client import ControlError, ControlUnavailableError, send_command
+from dispatcher.app.control.ledger_watch import LedgerWatch
 from dispatcher.app.control.snapshot_json import snapshot_from_json
-from dispatcher.app.leadership import held_json
 from dispatcher.app.store import operator_store
 from dispatcher.domain.status import FINAL, Status
 from dispatcher.http_server.unix_socket import private_sockets
 from dispatcher.ports import SOCKET_OFF, CommandError, LedgerError
-from dispatcher.ports.questions import CampaignStatus, LeasesNow, StatusOf
+from dispatcher.ports.questions import CampaignStatus
 from dispatcher.ports.snapshot import (
     CampaignSnapshot,
     ConditionSnapshot,
@@ -27,21 +25,17 @@ from dispatcher.settings import LedgerPlace
 
 ANSWER_SECONDS = 5.0
 """How long a snapshot may take: it needs nothing but the event loop of the run."""
-LEDGER_SECONDS = 5.0
-"""How often the ledger is asked who leads, and without a run what it has."""
-
-LEASES_SECONDS = 0.5
-"""How long a look waits for the answer who leads; a later answer is for the next look."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
     """What is known of the run now.
 
-    ``snapshot`` is the last one; None before the first. ``trouble`` is why there is no newer one,
-    since ``lost_at``; empty: it is of now. ``ended`` is true if no run answers at all: then the
-    contacts are those of the ledger. ``earlier_pid`` is that of the run before, if there was one.
-    ``leases`` has who leads, for a ledger on a server.
+    ``snapshot`` is the last one, with the pid 0 if no run has answered yet; None before the first
+    look. ``trouble`` is why there is no newer one, since ``lost_at``; empty: it is of now.
+    ``ended`` is true if no run answers at all: then the contacts are those of the ledger, unless
+    ``unread`` says why it could not be read. ``earlier_pid`` is that of the run before, if there
+    was one. ``leases`` has who leads, for a ledger on a server.
     """
 
     snapshot: RunSnapshot | None = None
@@ -50,6 +44,7 @@ class Sight:
     ended: bool = False
     earlier_pid: int | None = None
     leases: Sequence[Mapping[str, Any]] = ()
+    unread: str = ""
 
 
 class RunWatcher:
@@ -63,9 +58,7 @@ class RunWatcher:
         self._place, self.campaign, self._configured = place, campaign, configured
         self._path = ""
         self._sight = Sight()
-        self._leases_at = self._contacts_at = -LEDGER_SECONDS
-        self._known_leases: Sequence[Mapping[str, Any]] = ()
-        self._asking: Thread | None = None
+        self._ledger = LedgerWatch(place, campaign)
 
     @property
     def path(self) -> str:
@@ -76,19 +69,19 @@ class RunWatcher:
         """Return what is known now. It blocks for some seconds if the run does not answer.
 
         Raises:
-            DispatcherError: only for the ``first`` look: there is no such ledger or campaign, or
-                the run takes no commands or does not answer.
+            DispatcherError: only for the ``first`` look: the run has no such campaign, takes no
+                commands or does not answer.
 
         """
         try:
             snapshot = self._snapshot()
-        except ControlUnavailableError as error:
+        except (ControlUnavailableError, LedgerError) as error:
             self._sight = self._ended(str(error))
-        except (ControlError, LedgerError, ValueError) as error:
+        except (ControlError, ValueError) as error:
             if first:
                 raise
             lost_at = self._sight.lost_at or time.time()
-            self._sight = replace(self._sight, trouble=str(error), lost_at=lost_at)
+            self._sight = replace(self._sight, trouble=str(error), lost_at=lost_at, ended=False)
         else:
             self._sight = self._newest(snapshot)
         return self._sight
@@ -155,53 +148,47 @@ class RunWatcher:
         earlier = self._sight.earlier_pid
         if before is not None and before.pid not in (0, snapshot.pid):
             earlier = before.pid
+        self._ledger.forget()
         leases = self._sight.leases
         if snapshot.ledger.on_server and snapshot.ledger.away_since is None:
-            leases = self._leases()
+            leases = self._ledger.look(contacts=False).leases
         return Sight(snapshot, earlier_pid=earlier, leases=leases)
 
-    def _leases(self) -> Sequence[Mapping[str, Any]]:
-        """Return who leads, as far as it is known; a server that is away delays nothing."""
-        asking = self._asking
-        is_idle = asking is None or not asking.is_alive()
-        if is_idle and time.monotonic() - self._leases_at >= LEDGER_SECONDS:
-            self._asking = asking = Thread(target=self._ask_leases, daemon=True)
-            asking.start()
-        if asking is not None:
-            asking.join(LEASES_SECONDS)
-        return self._known_leases
-
-    def _ask_leases(self) -> None:
-        with suppress(LedgerError):
-            found = operator_store(self._place).look(LeasesNow())
-            self._known_leases = [held_json(one) for one in found]
-        self._leases_at = time.monotonic()
-
     def _ended(self, why: str) -> Sight:
-        """Return the contacts as the ledger has them, after the end of a run."""
-        sight = self._sight
-        if sight.ended and time.monotonic() - self._contacts_at < LEDGER_SECONDS:
-            return replace(sight, trouble=why, leases=self._leases())
-        self._contacts_at, now = time.monotonic(), time.time()
+        """Return the contacts as the ledger has them, before or after a run."""
+        sight, now = self._sight, time.time()
         last = sight.snapshot or RunSnapshot(0, now, now)
-        try:
-            found = operator_store(self._place).look(StatusOf(self.campaign, now))
-        except (LedgerError, ValueError):
-            campaigns: Sequence[CampaignSnapshot] = last.campaigns
+        found = self._ledger.look(contacts=True)
+        known = {one.name: one for one in last.campaigns}
+        if found.campaigns is None:
+            campaigns = [without_run(one) for one in last.campaigns]
         else:
-            known = {one.name: one for one in last.campaigns}
             campaigns = [
-                campaign_of_ledger(one, known.get(one.campaign), now)
-                for one in found
-                if not known or one.campaign in known
+                campaign_of_ledger(one, known.get(one.campaign), found.read_at)
+                for one in found.campaigns
+                if not last.pid or one.campaign in known
             ]
         ledger = LedgerSnapshot(last.ledger.name, last.ledger.on_server)
-        snapshot = replace(last, campaigns=campaigns, ledger=ledger, leases=())
-        leases = self._leases()
-        lost_at = sight.lost_at or now
         return Sight(
-            snapshot, why, lost_at, ended=True, earlier_pid=sight.earlier_pid, leases=leases
+            replace(last, campaigns=campaigns, ledger=ledger, leases=()),
+            why,
+            sight.lost_at or now,
+            ended=True,
+            earlier_pid=sight.earlier_pid,
+            leases=found.leases,
+            unread=found.unread,
         )
+
+
+def without_run(campaign: CampaignSnapshot) -> CampaignSnapshot:
+    """Return a campaign without what only a run knows of it."""
+    return replace(
+        campaign,
+        condition=ConditionSnapshot("no run"),
+        rates=RatesSnapshot(),
+        source=None,
+        waits=(),
+    )
 
 
 def campaign_of_ledger(
@@ -215,17 +202,13 @@ def campaign_of_ledger(
     doubts = status.totals.by_status.get((Status.IN_DOUBT, None), 0)
     paused = {} if status.paused_since is None else {"paused": status.paused_since}
     return replace(
-        CampaignSnapshot(status.campaign) if last is None else last,
-        condition=ConditionSnapshot("no run"),
-        rates=RatesSnapshot(),
-        source=None,
+        without_run(CampaignSnapshot(status.campaign) if last is None else last),
         outcomes=outcomes,
         due=status.backlog.due,
         later=status.backlog.later,
         busy=status.backlog.claimed_or_sending,
         oldest_due=status.backlog.oldest_due,
         next_due=status.backlog.next_due,
-        waits=(),
         in_doubt=DoubtSnapshot(doubts) if doubts else None,
         halts=paused,
         read_at=now,

@@ -58,8 +58,9 @@ def top(options: LedgerOptions, *, interval: float | None, once: bool, plain: bo
       ? help     q quit: the run goes on
 
     When the run ends or restarts it says so, shows what the ledger has, and goes on with the next
-    run. Without a run at the start it shows what `dispatcher status` shows. Where the output is
-    no terminal it prints once.
+    run. At a terminal it also waits for the first run, before there is a ledger, and while the
+    server of the ledger is away. Where the output is no terminal it prints once: without a run,
+    what `dispatcher status` prints.
 
     \b
     Examples:
@@ -71,17 +72,17 @@ def top(options: LedgerOptions, *, interval: float | None, once: bool, plain: bo
     """
     ledger, campaign = options.ledger_and_campaign()
     watcher = RunWatcher(ledger, campaign, _configured_socket(options))
-    first = watcher.look(first=True)
-    if first.ended:
-        return _without_run(options)
     console = OutputConsole(highlight=False, markup=False)
     if console.options.ascii_only:  # a name may have a character that the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text stream
     interactive = console.is_terminal and not console.is_dumb_terminal and sys.stdin.isatty()
     if interactive and not (plain or once):
-        session = TopSession(console, sys.stdin.fileno(), watcher, ledger, interval or LIVE_SECONDS)
-        show = partial(session.run, first)
+        terminal = sys.stdin.fileno()
+        show = TopSession(console, terminal, watcher, ledger, interval or LIVE_SECONDS).run
     else:
+        first = watcher.look(first=True)
+        if first.ended and (once or not console.is_terminal):
+            return _without_run(options)
         repeats = not once and (plain or console.is_terminal)
         seconds = (interval or PLAIN_SECONDS) if repeats else None
         show = partial(_print_blocks, console, watcher, first, seconds)

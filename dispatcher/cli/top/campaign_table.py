@@ -9,7 +9,7 @@ from dispatcher.app.control.sums import sum_campaigns
 from dispatcher.cli import formatting, tables
 from dispatcher.cli.top.layout import Section, window
 from dispatcher.domain.status import Status
-from dispatcher.ports.snapshot import CampaignSnapshot
+from dispatcher.ports.snapshot import UNKNOWN, CampaignSnapshot
 
 ALL = "all"
 """The name of the row with the sums."""
@@ -123,5 +123,5 @@ def _state(campaign: CampaignSnapshot) -> Text:
     if campaign.halts:
         return Text(f"HALTED {', '.join(map(tables.printable, campaign.halts))}", style="bold red")
     cause = tables.printable(campaign.condition.cause)
-    calm = campaign.condition.priority == "none"
+    calm = campaign.condition.priority == "none" and cause != UNKNOWN
     return Text(cause, style="" if calm else "bold yellow")

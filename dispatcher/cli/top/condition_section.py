@@ -1,6 +1,7 @@
 """What is wrong with a run: the condition, its halts, and whether it answers."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from rich.text import Text
 
@@ -10,7 +11,7 @@ from dispatcher.cli.tables import printable
 from dispatcher.cli.top.layout import field
 from dispatcher.cli.top.view import ALARM, CALM, CARE, NARROW_LINES, WIDE, View, moment
 from dispatcher.domain.condition import Cause
-from dispatcher.ports.snapshot import ConditionSnapshot
+from dispatcher.ports.snapshot import UNKNOWN, ConditionSnapshot, RunSnapshot
 
 
 def trouble_lines(sight: Sight, view: View) -> list[Text]:
@@ -19,17 +20,52 @@ def trouble_lines(sight: Sight, view: View) -> list[Text]:
         return []
     since = sight.lost_at or view.now
     lasting = f"since {moment(since, view.now)} ({formatting.since(since, view.now)})"
+    if sight.snapshot is None:
+        words = f"Looking for the run {lasting}: {printable(sight.trouble)}."
+        return field("NO RUN", Text(words, style=CARE), view.width, 3)
+    pid = sight.snapshot.pid
     if not sight.ended:
-        words = f"No answer {lasting}: {printable(sight.trouble)}. The figures are the last ones."
+        last = "The figures are the last ones." if pid else ""
+        words = f"No answer {lasting}: {printable(sight.trouble)}. {last}"
         return field("STALE", Text(words, style=CARE), view.width, 3)
-    pid = sight.snapshot.pid if sight.snapshot else 0
-    subject = f"The run (pid {pid}) has ended, or is restarting" if pid else "No run answers"
-    words = f"{subject}: no answer {lasting}. This is what the ledger has; the next run is shown."
-    return field("NO RUN", Text(words, style=CARE), view.width, 3)
+    subject = f"The run (pid {pid}) has ended, or is restarting: no answer {lasting}."
+    if not pid:
+        beside = ": a standby takes no commands" if sight.leases else ""
+        subject = f"No run answers on this machine{beside}. Waiting for one {lasting}."
+    words = f"{subject} {_contacts_words(sight)}"
+    return field("NO RUN", Text(words, style=CARE), view.width, 4)
+
+
+def _contacts_words(sight: Sight) -> str:
+    """Return what the contacts are that are shown without a run."""
+    shown = sight.snapshot is not None and sight.snapshot.campaigns
+    if sight.unread:
+        last = " The figures are the last ones." if shown else ""
+        unread = printable(sight.unread)
+        return f"{unread[:1].upper()}{unread[1:]}.{last}"
+    if not shown:
+        return "The ledger has no campaign yet."
+    return "This is what the ledger has; the next run is shown."
+
+
+def known_now(sight: Sight) -> RunSnapshot | None:
+    """Return the snapshot; a condition from before the run stopped to answer is not known now."""
+    snapshot = sight.snapshot
+    if snapshot is None or not sight.trouble or sight.ended:
+        return snapshot
+    since = sight.lost_at or snapshot.taken_at
+    unknown = ConditionSnapshot.unknown(since, "the run does not answer")
+    campaigns = [replace(one, condition=unknown) for one in snapshot.campaigns]
+    return replace(snapshot, condition=unknown, campaigns=campaigns)
 
 
 def condition_lines(condition: ConditionSnapshot, view: View) -> list[Text]:
     """Return the condition with its urgency, its evidence and what to do."""
+    if condition.cause == UNKNOWN:
+        lasting = formatting.since(condition.since, view.now)
+        since = f"unknown since {moment(condition.since, view.now)} ({lasting})"
+        text = Text(f"{since}: {printable(condition.words)}", style=CARE)
+        return field("condition", text, view.width, 2)
     calm = condition.priority == "none"
     style = CALM if calm else ALARM if condition.priority == "P1" else CARE
     title = f"{printable(condition.cause)}: {printable(condition.title)}"

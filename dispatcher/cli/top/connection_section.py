@@ -65,7 +65,8 @@ def ledger_lines(snapshot: RunSnapshot, view: View) -> list[Text]:
         text.append(_size(ledger.size))
         if ledger.free is not None:
             text.append(f", {_size(ledger.free)} of the disk are free")
-        text.append(f", a commit takes {ledger.commit * 1000:.1f} ms")
+        if ledger.commit:
+            text.append(f", a commit takes {ledger.commit * 1000:.1f} ms")
     return field("ledger", text, view.width, 2) if text else []
 
 

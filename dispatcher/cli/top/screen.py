@@ -43,7 +43,7 @@ p, r and d ask before they do anything. y does it, every other key does not.
 
 WHAT IS SHOWN
   condition the one cause that explains best what is wrong, its evidence,
-            and what to do
+            and what to do; unknown while the run or its ledger is silent
   SENT      people who got a message, in all runs of the campaign
   LEFT      contacts of the ledger that are not final: due, due later,
             being processed (BUSY), in doubt
@@ -215,7 +215,7 @@ class Screen:
 
     def _ask_drain(self, now: float) -> None:
         snapshot = self.sight.snapshot
-        if snapshot is None or self.sight.ended:
+        if snapshot is None or not snapshot.pid or self.sight.ended:
             self.say("No run answers: there is nothing to drain.", now)
         elif snapshot.phase == DRAINING:
             self.say("The run drains already.", now)

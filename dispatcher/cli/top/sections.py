@@ -11,9 +11,13 @@ from rich.text import Text
 from dispatcher.app.control.sums import sum_campaigns
 from dispatcher.app.control.watcher import Sight
 from dispatcher.cli import formatting
-from dispatcher.cli.tables import printable
 from dispatcher.cli.top.campaign_table import ALL, campaign_section
-from dispatcher.cli.top.condition_section import condition_lines, halt_lines, trouble_lines
+from dispatcher.cli.top.condition_section import (
+    condition_lines,
+    halt_lines,
+    known_now,
+    trouble_lines,
+)
 from dispatcher.cli.top.connection_section import (
     lease_lines,
     ledger_lines,
@@ -39,9 +43,9 @@ _PHASES = frozenset({STARTING, STANDBY, DRAINING})
 
 def sections(sight: Sight, view: View) -> list[Section]:
     """Return all that is known of the run; the last ones are left out first."""
-    snapshot = sight.snapshot
-    if snapshot is None:
-        return [Section(field("no run", Text(printable(sight.trouble)), view.width))]
+    snapshot = known_now(sight)
+    if snapshot is None or (sight.ended and not snapshot.campaigns):
+        return _nothing_yet(sight, view)
     campaigns, width = snapshot.campaigns, view.width
     shown = _selected(snapshot, view)
     whole = sum_campaigns(ALL, campaigns) if len(campaigns) != 1 else campaigns[0]
@@ -50,15 +54,15 @@ def sections(sight: Sight, view: View) -> list[Section]:
     halts = snapshot.halts if shown is None else {**snapshot.halts, **shown.halts}
     failures = snapshot.failures if shown is None else shown.failures
     return [
-        Section([_title(sight, snapshot, view)]),
+        Section([_title(sight, view)]),
         Section(trouble_lines(sight, view), least=4),
         Section(condition_lines(condition, view) if not sight.ended else [], least=4),
         Section(halt_lines(halts, view), least=2),
         campaign_section(campaigns, width, view.selected),
         Section(outcome_lines(chosen, width)),
-        Section(failure_lines(failures, width), least=2),
+        Section(failure_lines(failures, width) if snapshot.pid else [], least=2),
         Section(quota_lines(snapshot.quota, view, snapshot) if not sight.ended else [], least=2),
-        Section(wait_lines(chosen, view), least=1),
+        Section(wait_lines(chosen, view, ended=sight.ended), least=1),
         Section(client_lines(snapshot.clients, view) if not sight.ended else [], least=1),
         Section(source_lines(campaigns if shown is None else [shown], view), least=1),
         Section(sink_lines(snapshot, width) if not sight.ended else [], least=1),
@@ -69,6 +73,15 @@ def sections(sight: Sight, view: View) -> list[Section]:
     ]
 
 
+def _nothing_yet(sight: Sight, view: View) -> list[Section]:
+    """Return what there is before the first answer of a run, and without a ledger."""
+    looking = [] if sight.trouble else field("", Text("Looking for the run ..."), view.width)
+    snapshot = sight.snapshot
+    leases = lease_lines(sight, snapshot, view) if snapshot is not None else []
+    trouble = trouble_lines(sight, view)
+    return [Section([_title(sight, view)]), Section(trouble or looking, least=4), Section(leases)]
+
+
 def _selected(snapshot: RunSnapshot, view: View) -> CampaignSnapshot | None:
     """Return the campaign that is selected; None if all are."""
     if len(snapshot.campaigns) == 1:
@@ -77,9 +90,9 @@ def _selected(snapshot: RunSnapshot, view: View) -> CampaignSnapshot | None:
     return snapshot.campaigns[row - 1] if 0 < row <= len(snapshot.campaigns) else None
 
 
-def _title(sight: Sight, snapshot: RunSnapshot, view: View) -> Text:
-    left = Text().append("dispatcher top", style="bold")
-    if snapshot.pid and not sight.ended:
+def _title(sight: Sight, view: View) -> Text:
+    left, snapshot = Text().append("dispatcher top", style="bold"), sight.snapshot
+    if snapshot is not None and snapshot.pid and not sight.ended:
         lasting = formatting.since(snapshot.started_at, view.now)
         phase = Text(snapshot.phase, style=CARE if snapshot.phase in _PHASES else "")
         left.append("  pid ").append(str(snapshot.pid)).append(", ").append_text(phase)

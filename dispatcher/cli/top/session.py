@@ -29,8 +29,10 @@ from dispatcher.settings import LedgerPlace
 
 ORDER_SECONDS = 30.0
 """How long the run may take for a drain's answer."""
-SLOW_SECONDS = 3.0
-"""After this time without an answer the figures are marked as old."""
+SLOW_SECONDS = 1.0
+"""After this time without an answer the figures are marked as old; a run needs milliseconds."""
+LATE = "the answer is late"
+LATE_AT_FIRST = "neither the run nor the server of its ledger has answered yet"
 
 T = TypeVar("T")
 Wake = Callable[[], None]
@@ -54,10 +56,13 @@ class TopSession:
         self._next_look = 0.0
         self._suspended = False
 
-    def run(self, first: Sight) -> None:
-        """Show the run until a key leaves it; ``first`` is what is known already."""
-        self._screen.see(first)
-        self._next_look = time.monotonic() + self._interval
+    def run(self) -> None:
+        """Show the run until a key leaves it; without one, wait for it.
+
+        Raises:
+            DispatcherError: at the first look: the run has no such campaign, or takes no commands.
+
+        """
         with _wake_up() as (woken, wake):
             while True:
                 if not self._show(woken, wake):
@@ -89,12 +94,11 @@ class TopSession:
 
     def _wait(self, woken: int, wake: Wake) -> bool:
         """Wait for a key, a result, or the time of the next look; return False to leave."""
-        seconds = max(0.0, self._next_look - time.monotonic())
-        waits = None if self._looking is not None else seconds
-        # While a look takes long, the screen shows since when there was no answer.
-        ready, _, _ = select.select(
-            [self._terminal, woken], [], [], self._interval if waits is None else waits
-        )
+        if self._looking is None:
+            seconds = max(0.0, self._next_look - time.monotonic())
+        else:  # while a look takes long, the screen shows since when there was no answer
+            seconds = min(self._interval, SLOW_SECONDS)
+        ready, _, _ = select.select([self._terminal, woken], [], [], seconds)
         if woken in ready:
             with suppress(BlockingIOError):
                 os.read(woken, 4096)
@@ -116,7 +120,8 @@ class TopSession:
 
     def _look(self, wake: Wake) -> None:
         if self._looking is None and time.monotonic() >= self._next_look:
-            self._looking, self._looking_since = _in_thread(self._watcher.look, wake), time.time()
+            look = partial(self._watcher.look, first=self._screen.sight.snapshot is None)
+            self._looking, self._looking_since = _in_thread(look, wake), time.time()
 
     def _act(self, action: Action, wake: Wake) -> None:
         if self._acting is not None:
@@ -133,7 +138,7 @@ class TopSession:
         elif self._looking is not None and time.time() - self._looking_since > SLOW_SECONDS:
             sight = self._screen.sight
             if not sight.trouble:
-                late = "the answer is late"
+                late = LATE_AT_FIRST if sight.snapshot is None else LATE
                 self._screen.see(replace(sight, trouble=late, lost_at=self._looking_since))
         if self._acting is not None and self._acting.done():
             self._acting.result()(self._screen)
