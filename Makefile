@@ -1,8 +1,9 @@
 # Every target sets itself up: `make demo` and `make test` are all that a fresh clone needs.
 #   make demo   send 2,000 contacts through a local sandbox        make bench  measure
-#   make test   all checks and all tests                           make fmt    format the code
-#   make check  format, lint, types, import contracts              make lock   pin requirements again
-#   make clean  remove what the targets made                       make crash  kill runs, compare
+#   make install  put `dispatcher` into .venv/bin                  make fmt    format the code
+#   make test   all checks and all tests                           make lock   pin requirements again
+#   make check  format, lint, types, import contracts              make crash  kill runs, compare
+#   make clean  remove what the targets made
 #   make round-trip  from Snowflake and back, against a local server
 #   make picture  draw docs/demo.svg from a demo              make diagnose  faults by monitors
 #   make properties  1,000 examples of each property that has no number of its own (EXAMPLES=1000)
@@ -43,7 +44,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-con
 	--generate-hashes --strip-extras --allow-unsafe --no-emit-options
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test test-long test-postgres check bench round-trip crash crash-posts failover \
+.PHONY: help demo install test test-long test-postgres check bench round-trip crash crash-posts failover \
 	sinks diagnose properties picture receiver fmt lock clean page-check schema contract fuzz dist \
 	wheel-check container-check systemd-check sbom man docs
 
@@ -52,6 +53,9 @@ help:
 
 demo: $(VENV)/.run
 	@$(BIN)/dispatcher demo $(ARGS)
+
+install: $(VENV)/.run
+	@echo "To use it in this shell: . $(abspath $(VENV))/bin/activate"
 
 test: check
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
