@@ -17,7 +17,8 @@ from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Status
 from dispatcher.http_server.unix_socket import open_private_socket, open_socket
 from dispatcher.ledgers.store import SqliteStore
-from dispatcher.ports import SOCKET_OFF, Batch, CommandError, LedgerError, Settlement
+from dispatcher.ports import SOCKET_OFF, Batch, CommandError, HeldLease, LedgerError, Settlement
+from dispatcher.ports.leases import Lease, LeaseKind
 from dispatcher.ports.snapshot import LedgerSnapshot
 from dispatcher.settings import LedgerPlace
 from tests.support.snapshots import campaign, run
@@ -39,7 +40,7 @@ async def path(tmp_path):
 @asynccontextmanager
 async def running(path, pid, **more):
     """A run that answers with a snapshot of the campaign."""
-    shown = run(campaign("c"), pid=pid, ledger=LedgerSnapshot(str(path)), **more)
+    shown = run(campaign("c"), pid=pid, **{"ledger": LedgerSnapshot(str(path)), **more})
 
     async def snapshot(_arguments):
         return asdict(shown)
@@ -154,6 +155,31 @@ async def test_a_ledger_that_is_moved_leaves_the_last_figures(path, monkeypatch)
     path.with_name("moved.db").rename(path)
     sight = await look(watcher)
     assert (sight.unread, sight.snapshot.campaigns[0].left) == ("", 1)
+
+
+async def test_who_leads_is_not_known_while_the_ledger_does_not_say(path, monkeypatch):
+    """While a run says that it is away, and after a look at it that failed."""
+    monkeypatch.setattr(ledger_watch, "LEDGER_SECONDS", 0.0)
+    held = HeldLease(Lease(LeaseKind.CAMPAIGN, "c"), "one", "host", 1.0, 5.0)
+    answers = {"StatusOf": [], "LeasesNow": [held]}
+
+    class Server:
+        def look(self, question):
+            if not answers:
+                raise LedgerError("the server does not answer")
+            return answers[type(question).__name__]
+
+    monkeypatch.setattr(ledger_watch, "operator_store", lambda _: Server())
+    watcher = RunWatcher(LedgerPlace.of_file(path), None)
+    server = LedgerSnapshot(str(path), on_server=True)
+    async with running(path, 11, ledger=server):
+        assert (await look(watcher, first=True)).leases
+    async with running(path, 11, ledger=replace(server, away_since=1.0)):
+        assert not (await look(watcher)).leases
+    assert (await look(watcher)).leases
+    answers.clear()
+    sight = await look(watcher)
+    assert (sight.leases, sight.unread) == ((), "the server does not answer")
 
 
 async def test_a_ledger_that_is_silent_does_not_delay_the_end_of_a_run(path, monkeypatch):

@@ -169,7 +169,7 @@ def test_a_condition_is_not_shown_as_of_now_when_it_is_of_before():
     ):
         assert f"condition unknown since 20:26:12Z (5 s): {why}" in text
         assert "Nothing is wrong" not in text
-        assert re.search(r"cart .* unknown", text)
+        assert re.search(r"cart .* unknown  unknown", text)  # the time that is left, and the state
 
 
 def test_without_a_run_it_says_what_it_waits_for():
@@ -181,7 +181,7 @@ def test_without_a_run_it_says_what_it_waits_for():
     assert "Looking for the run since 20:26:14Z (3 s): no answer yet." in late
     missing = shown(nothing, **silent, unread="ledger l.db: there is no such file")
     assert "No run answers on this machine. Waiting for one since 20:26:14Z (3 s)." in missing
-    assert "(3 s). Ledger l.db: there is no such file." in missing
+    assert "(3 s). For now: ledger l.db: there is no such file." in missing
     assert "The ledger has no campaign yet." in shown(nothing, **silent)
     assert "a standby takes no commands" in shown(nothing, **silent, leases=LEASES)
     for text in (late, missing):
@@ -192,7 +192,7 @@ def test_without_a_run_it_says_what_it_waits_for():
     assert "1,212,345" in known
     assert "scope errors" not in known
     lost = shown(run(), **silent, unread="ledger l.db: there is no such file")
-    assert "there is no such file. The figures are the last ones." in lost
+    assert "The figures are the last ones: ledger l.db: there is no such file." in lost
     off = shown(nothing, trouble="it takes no commands", lost_at=NOW - 3)
     assert "No answer since 20:26:14Z (3 s): it takes no commands." in off
 

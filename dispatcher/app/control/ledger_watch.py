@@ -22,8 +22,8 @@ WAIT_SECONDS = 0.5
 class LedgerSight:
     """What is known of a ledger: ``campaigns`` at ``read_at``, and who leads.
 
-    ``campaigns`` is None until the ledger has answered, and while it cannot be read. ``unread`` is
-    why it cannot; empty if it can.
+    ``campaigns`` is None until the ledger has answered. ``unread`` is why it cannot be read; then
+    nothing else is known. It is empty if it can.
     """
 
     campaigns: Sequence[CampaignStatus] | None = None
@@ -66,7 +66,7 @@ class LedgerWatch:
             campaigns = store.look(StatusOf(self._campaign, now)) if contacts else None
             leases = [held_json(one) for one in store.look(LeasesNow())]
         except (LedgerError, CommandError) as error:
-            self._sight = replace(self._sight, campaigns=None, unread=str(error))
+            self._sight = LedgerSight(unread=str(error))
         else:
             self._sight = LedgerSight(campaigns, leases, now)
         self._due = time.monotonic() + LEDGER_SECONDS

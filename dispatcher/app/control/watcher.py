@@ -149,7 +149,7 @@ class RunWatcher:
         if before is not None and before.pid not in (0, snapshot.pid):
             earlier = before.pid
         self._ledger.forget()
-        leases = self._sight.leases
+        leases: Sequence[Mapping[str, Any]] = ()  # while the ledger is away nobody knows who leads
         if snapshot.ledger.on_server and snapshot.ledger.away_since is None:
             leases = self._ledger.look(contacts=False).leases
         return Sight(snapshot, earlier_pid=earlier, leases=leases)

@@ -36,7 +36,7 @@ def _sent(campaign: CampaignSnapshot) -> int:
 def _eta(campaign: CampaignSnapshot) -> str:
     if not campaign.left:
         return "-"
-    eta = campaign.eta_seconds
+    eta = campaign.eta_seconds if campaign.condition.cause != UNKNOWN else None
     return "unknown" if eta is None else formatting.duration(eta)
 
 

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from dispatcher.app.control.watcher import Sight
 from dispatcher.cli import formatting
+from dispatcher.cli.leader_report import is_led
 from dispatcher.cli.tables import printable
 from dispatcher.cli.top.layout import field
 from dispatcher.cli.top.view import ALARM, CALM, CARE, NARROW_LINES, WIDE, View, moment
@@ -30,19 +31,18 @@ def trouble_lines(sight: Sight, view: View) -> list[Text]:
         return field("STALE", Text(words, style=CARE), view.width, 3)
     subject = f"The run (pid {pid}) has ended, or is restarting: no answer {lasting}."
     if not pid:
-        beside = ": a standby takes no commands" if sight.leases else ""
+        beside = ": a standby takes no commands" if is_led(sight.leases) else ""
         subject = f"No run answers on this machine{beside}. Waiting for one {lasting}."
     words = f"{subject} {_contacts_words(sight)}"
-    return field("NO RUN", Text(words, style=CARE), view.width, 4)
+    return field("NO RUN", Text(words, style=CARE), view.width, 5)
 
 
 def _contacts_words(sight: Sight) -> str:
     """Return what the contacts are that are shown without a run."""
     shown = sight.snapshot is not None and sight.snapshot.campaigns
     if sight.unread:
-        last = " The figures are the last ones." if shown else ""
         unread = printable(sight.unread)
-        return f"{unread[:1].upper()}{unread[1:]}.{last}"
+        return f"The figures are the last ones: {unread}." if shown else f"For now: {unread}."
     if not shown:
         return "The ledger has no campaign yet."
     return "This is what the ledger has; the next run is shown."
