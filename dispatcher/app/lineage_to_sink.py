@@ -121,6 +121,11 @@ class _Sending:
         """Send all that the sink does not have."""
         started, sent = time.monotonic(), self._sent
         sent.waiting = await self._sender.lag()
+        if run := self._sender.sender:
+            raise SinkError(
+                f"sink {self._sender.name}: the dispatcher {run} sends to it by itself, and "
+                f"{sent.waiting:,} rows wait. Nothing was done; dispatcher status shows what waits"
+            )
         for part in PARTS:
             while lineage := await self._send_next(part):
                 await self._count(lineage)

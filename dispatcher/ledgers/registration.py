@@ -79,6 +79,8 @@ def register(
         opened = max(record.opened, _newer(lock, ledger_id))
     if problem is not None and not adopt:
         raise _copied(path, problem)
+    if problem is not None:
+        connection.execute(SQL["renew_sinks"])
     opened += 1
     values = (ledger_id, opened, now, *(getattr(found, name) for name in _FACTS))
     connection.execute(SQL["record_location"], values)

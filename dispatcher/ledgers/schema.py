@@ -24,6 +24,7 @@ MIGRATIONS = (
     "schema_8.sql",
     "schema_9.sql",
     "schema_10.sql",
+    "schema_11.sql",
 )
 """Scripts from each version to the next one; the first creates version 1."""
 

@@ -22,20 +22,24 @@ class SinkPlace:
     """How far a part of the lineage has gone out to a sink.
 
     ``token`` is random and belongs to this sink of this ledger: names that are made of it are never
-    those of another ledger. ``sending_to`` is the end of a range that is going out; None if none
-    is.
+    those of another ledger, or of this one before it was restored. ``sending_to`` is the end of a
+    range that is going out; None if none is. ``origin`` is the cursor at which the ranges of the
+    token begin. ``sender`` is another run that sends to the sink now; empty: this one may.
     """
 
     token: str
     cursor: str
     sending_to: str | None
+    origin: str = ""
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LineageRange:
     """Rows that go out together under one name, after ``first`` and up to ``last``.
 
-    After a crash the same range goes out again, with the same rows and the same name.
+    After a crash the same range goes out again, with the same rows and the same name. ``origin``
+    is where the ranges of the token begin: only there a target need not have the range before.
     """
 
     token: str
@@ -43,6 +47,7 @@ class LineageRange:
     first: str
     last: str
     rows: Sequence[LineageRow]
+    origin: str = ""
 
 
 class SinkTarget(Protocol):
@@ -75,15 +80,28 @@ class LineageLog(Protocol):
     """The lineage in the ledger, and how far it has gone out to each sink."""
 
     async def sink_place(self, sink: str, part: Part) -> SinkPlace:
-        """Return how far a part has gone out; a sink that is new begins with the first row."""
+        """Return how far a part has gone out; a sink that is new begins with the first row.
+
+        From then on no other run sends to the sink while this one lives.
+        """
         ...
 
     async def begin_range(self, sink: str, part: Part, last: str) -> None:
-        """Record that the range up to ``last`` is going out."""
+        """Record that the range up to ``last`` is going out.
+
+        Raises:
+            SinkError: another run sends to the sink now.
+
+        """
         ...
 
     async def end_range(self, sink: str, part: Part, last: str) -> None:
-        """Record that the range up to ``last`` has gone out."""
+        """Record that the range up to ``last`` has gone out.
+
+        Raises:
+            SinkError: another run sends to the sink now.
+
+        """
         ...
 
     async def lineage_after(

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 
-from dispatcher.ports.sink import LineageLog, LineageRange, Part, SinkError, SinkTarget
+from dispatcher.ports.sink import LineageLog, LineageRange, Part, SinkError, SinkPlace, SinkTarget
 from dispatcher.ports.stored_rows import LineageRow
 
 PARTS: tuple[Part, ...] = ("rows", "verdicts")
@@ -20,6 +20,8 @@ class RangeSender:
     between the two may have reached the target or not: the same range goes out again, under the
     same name, and the target takes it once. ``campaigns`` limits the rows; empty: all. A range has
     at most ``rows_per_range`` rows.
+
+    While another run sends to the sink, nothing goes out from here, and ``sender`` has its name.
     """
 
     def __init__(
@@ -35,14 +37,15 @@ class RangeSender:
         self._target = target
         self._campaigns = campaigns
         self._limit = rows_per_range
+        self.sender = ""
 
     async def lag(self) -> int:
         """Return how many new rows have not gone out, at most."""
-        place = await self._log.sink_place(self.name, "rows")
+        place = await self._place("rows")
         return await self._log.lineage_lag(place.cursor)
 
     async def send_next(self, part: Part) -> LineageRange | None:
-        """Send the next range of a part; return None if there is none.
+        """Send the next range of a part; return None if there is none, or another run sends.
 
         A range that fails is the next one again.
 
@@ -50,7 +53,9 @@ class RangeSender:
             SinkError: it is not certain that the target has it.
 
         """
-        place = await self._log.sink_place(self.name, part)
+        place = await self._place(part)
+        if place.sender:
+            return None
         last = place.sending_to
         if last is None:
             page = await self._log.lineage_after(part, place.cursor, self._limit)
@@ -59,7 +64,7 @@ class RangeSender:
             last = page[-1][0]
             await self._log.begin_range(self.name, part, last)
         rows = await self._rows(part, place.cursor, last)
-        lineage = LineageRange(place.token, part, place.cursor, last, rows)
+        lineage = LineageRange(place.token, part, place.cursor, last, rows, place.origin)
         await self._write(lineage)
         await self._log.end_range(self.name, part, last)
         return lineage
@@ -69,6 +74,11 @@ class RangeSender:
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._target.close()
+
+    async def _place(self, part: Part) -> SinkPlace:
+        place = await self._log.sink_place(self.name, part)
+        self.sender = place.sender
+        return place
 
     async def _rows(self, part: Part, first: str, last: str) -> Sequence[LineageRow]:
         """Return the rows of a range, without those of other campaigns."""

@@ -28,8 +28,8 @@ class SnowflakeStatements:
             table, f"(SELECT {', '.join(COLUMNS)} FROM {table} WHERE FALSE)"
         )
         self.begin_cursor = (
-            f"MERGE INTO {cursor_table} AS t USING (SELECT ? AS sink) AS s ON t.sink = s.sink "
-            "WHEN NOT MATCHED THEN INSERT (sink, place) VALUES (s.sink, '')"
+            f"MERGE INTO {cursor_table} AS t USING (SELECT ? AS sink, ? AS place) AS s "
+            "ON t.sink = s.sink WHEN NOT MATCHED THEN INSERT (sink, place) VALUES (s.sink, s.place)"
         )
         self.begin_no_cursor = (
             f"MERGE INTO {cursor_table} AS t USING (SELECT '' AS sink WHERE FALSE) AS s "

@@ -104,7 +104,7 @@ class SnowflakeTarget:
         """Write a range. What is no part of the transaction comes before it: it would end it."""
         self._create_tables()
         sink = f"{self._name}/{lineage.part}/{lineage.token}"
-        self._session.execute(self._sql.begin_cursor, sink)
+        self._session.execute(self._sql.begin_cursor, sink, lineage.origin)
         if self._cursor(sink) == lineage.last:
             return
         if lineage.rows:

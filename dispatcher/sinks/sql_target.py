@@ -134,7 +134,7 @@ class SqlTarget:
         if moved.rowcount == 1:
             return True
         found = connection.execute(sql.select(cursors.c.at).where(cursors.c.sink == sink)).scalar()
-        if found is None and not lineage.first:
+        if found is None and lineage.first == lineage.origin:
             connection.execute(sql.insert(cursors).values(sink=sink, at=lineage.last))
             return True
         if found == lineage.last:

@@ -160,7 +160,7 @@ def test_a_copy_that_is_killed_anywhere_goes_on(tmp_path, file, address, step):
 
 OF_RUNS = {"store", "daemon", "lease", "held", "unsettled", "move", "moved_cursor"}
 """Tables of a database that are of the place or of runs, or that the contacts fill."""
-OF_A_DATABASE = {"contact": {"kept"}, "lineage": {"x"}}
+OF_A_DATABASE = {"contact": {"kept"}, "lineage": {"x"}, "sink": {"daemon_id"}}
 
 
 def test_every_table_and_column_of_a_database_is_copied(address):

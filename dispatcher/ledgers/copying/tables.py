@@ -56,7 +56,7 @@ LINEAGE = _table(
 )
 SINK = _table(
     "sink", "name part",
-    columns="name text, part text, token text, cursor text, sending_to text",
+    columns="name text, part text, token text, cursor text, sending_to text, origin text",
 )  # fmt: skip
 TABLES = (
     _table(

@@ -2,18 +2,15 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from dispatcher.ledgers.postgres.address import PostgresAddress, ledger_error
-from dispatcher.ledgers.postgres.availability import Availability
-from dispatcher.ledgers.postgres.migrations import check_schema
 from dispatcher.ledgers.postgres.pages import lineage_after, lineage_lag
 from dispatcher.ledgers.postgres.reader import PostgresReader
 from dispatcher.ledgers.postgres.text import escaped
-from dispatcher.ports.sink import Part, SinkPlace
+from dispatcher.ports.sink import Part, SinkError, SinkPlace
 from dispatcher.ports.stored_rows import LineageRow
 
 if TYPE_CHECKING:
@@ -21,13 +18,27 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_ADD_SINK = """
-    INSERT INTO dispatcher.sink (name, part, token, cursor) VALUES (%s, %s, %s, '')
-    ON CONFLICT DO NOTHING
+_BOTH: Sequence[Part] = ("rows", "verdicts")
+_PARTS = """
+    SELECT part, token, cursor, sending_to, origin, daemon_id FROM dispatcher.sink
+    WHERE name = %s ORDER BY part FOR UPDATE
 """
-_SINK = "SELECT token, cursor, sending_to FROM dispatcher.sink WHERE name = %s AND part = %s"
-_BEGIN = "UPDATE dispatcher.sink SET sending_to = %s WHERE name = %s AND part = %s"
-_END = "UPDATE dispatcher.sink SET cursor = %s, sending_to = NULL WHERE name = %s AND part = %s"
+_ADD_PARTS = """
+    INSERT INTO dispatcher.sink (name, part, token, cursor)
+    VALUES (%s, 'rows', %s, ''), (%s, 'verdicts', %s, '') ON CONFLICT DO NOTHING
+"""
+_SENDERS = """
+    SELECT name || ' on ' || host FROM dispatcher.daemon
+    WHERE id = ANY (%s::bigint[]) AND NOT fenced AND lease_until > clock_timestamp()
+"""
+_TAKE = "UPDATE dispatcher.sink SET daemon_id = %s WHERE name = %s"
+_BEGIN = """
+    UPDATE dispatcher.sink SET sending_to = %s WHERE name = %s AND part = %s AND daemon_id = %s
+"""
+_END = """
+    UPDATE dispatcher.sink SET cursor = %s, sending_to = NULL
+    WHERE name = %s AND part = %s AND daemon_id = %s
+"""
 
 
 class JobWriter(Protocol):
@@ -39,22 +50,46 @@ class JobWriter(Protocol):
 
 
 class PostgresLineageLog:
-    """The lineage of all campaigns of a database; see `LineageLog`. Reads delay no writes."""
+    """The lineage of all campaigns of a database; see `LineageLog`. Reads delay no writes.
 
-    def __init__(self, writer: JobWriter, reader: PostgresReader) -> None:
-        self._writer, self._reader = writer, reader
+    Runs with different campaigns may have the same sink, and the rows of all campaigns go to it.
+    The first run that looks has the sink, as long as its lease lasts; then another one takes it.
+    """
+
+    def __init__(self, writer: JobWriter, reader: PostgresReader, me: int) -> None:
+        self._writer, self._reader, self._me = writer, reader, me
 
     async def sink_place(self, sink: str, part: Part) -> SinkPlace:
-        """Return how far a part has gone out; a sink that is new begins with the first row."""
-        return await self._writer.job(partial(_sink_place, sink=sink, part=part))
+        """Return how far a part has gone out, and take the sink if no other run has it."""
+        return await self._writer.job(
+            partial(_sink_place, sink=escaped(sink), part=part, me=self._me)
+        )
 
     async def begin_range(self, sink: str, part: Part, last: str) -> None:
-        """Record that the range up to ``last`` is going out."""
-        await self._writer.job(partial(_move, statement=_BEGIN, values=(last, escaped(sink), part)))
+        """Record that the range up to ``last`` is going out.
+
+        Raises:
+            SinkError: another run has taken the sink over.
+
+        """
+        await self._move(_BEGIN, sink, part, last)
 
     async def end_range(self, sink: str, part: Part, last: str) -> None:
-        """Record that the range up to ``last`` has gone out."""
-        await self._writer.job(partial(_move, statement=_END, values=(last, escaped(sink), part)))
+        """Record that the range up to ``last`` has gone out.
+
+        Raises:
+            SinkError: another run has taken the sink over.
+
+        """
+        await self._move(_END, sink, part, last)
+
+    async def _move(self, statement: str, sink: str, part: Part, last: str) -> None:
+        values = (last, escaped(sink), part, self._me)
+        if not await self._writer.job(partial(_moved, statement=statement, values=values)):
+            raise SinkError(
+                f"sink {sink}: another run has taken it over, because this one did not renew its "
+                "lease in time"
+            )
 
     async def lineage_after(
         self, part: Part, cursor: str, limit: int
@@ -69,48 +104,19 @@ class PostgresLineageLog:
         return await self._reader.read(partial(lineage_lag, cursor=cursor))
 
 
-@asynccontextmanager
-async def operator_lineage_log(address: PostgresAddress) -> AsyncIterator[PostgresLineageLog]:
-    """Open the lineage for sinks, beside runs or without one.
-
-    Raises:
-        LedgerError: there is no ledger of this version, or it cannot be used.
-
-    """
-    reader = PostgresReader(address, Availability(address))
-    try:
-        if not await reader.read(partial(check_schema, address=address)):
-            raise ledger_error(
-                address,
-                "there is no ledger in this database; check ledger.url, or run a campaign first",
-            )
-        yield PostgresLineageLog(_DirectWriter(reader), reader)
-    finally:
-        await reader.close()
+def _sink_place(connection: "Connection[Any]", sink: str, part: Part, me: int) -> SinkPlace:
+    parts = connection.execute(_PARTS, (sink,)).fetchall()
+    if {name for name, *_ in parts} != set(_BOTH):
+        connection.execute(_ADD_PARTS, (sink, secrets.token_hex(8), sink, secrets.token_hex(8)))
+        parts = connection.execute(_PARTS, (sink,)).fetchall()
+    place = next(SinkPlace(*values) for name, *values, _ in parts if name == part)
+    others = [has for *_, has in parts if has is not None and has != me]
+    if others and (senders := connection.execute(_SENDERS, (others,)).fetchall()):
+        return replace(place, sender=senders[0][0])
+    if any(has != me for *_, has in parts):
+        connection.execute(_TAKE, (me, sink))
+    return place
 
 
-class _DirectWriter:
-    """Writes without a run: each job is a transaction of its own."""
-
-    def __init__(self, reader: PostgresReader) -> None:
-        self._reader = reader
-
-    def job(self, run: "Callable[[Connection[Any]], T]") -> "asyncio.Future[T]":
-        """Call ``run`` within a transaction."""
-
-        def in_transaction(connection: "Connection[Any]") -> T:
-            with connection.transaction():
-                return run(connection)
-
-        return self._reader.read(in_transaction)
-
-
-def _sink_place(connection: "Connection[Any]", sink: str, part: Part) -> SinkPlace:
-    connection.execute(_ADD_SINK, (escaped(sink), part, secrets.token_hex(8)))
-    row = connection.execute(_SINK, (escaped(sink), part)).fetchone()
-    assert row is not None  # noqa: S101 - it was added
-    return SinkPlace(*row)
-
-
-def _move(connection: "Connection[Any]", statement: str, values: Sequence[Any]) -> None:
-    connection.execute(statement, values)
+def _moved(connection: "Connection[Any]", statement: str, values: Sequence[Any]) -> bool:
+    return connection.execute(statement, values).rowcount == 1

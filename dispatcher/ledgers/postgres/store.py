@@ -164,7 +164,7 @@ class PostgresStore:
 
     def lineage_log(self) -> PostgresLineageLog:
         """Return the lineage of all campaigns, for sinks."""
-        return PostgresLineageLog(self._writer, self._reader)
+        return PostgresLineageLog(self._writer, self._reader, self._me)
 
     def notice_log(self) -> PostgresNoticeLog:
         """Return the notices for web servers that have not taken them yet."""

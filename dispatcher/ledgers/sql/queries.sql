@@ -528,13 +528,17 @@ WHERE contact.id IN (SELECT value FROM json_each(?)) ORDER BY contact.id
 INSERT INTO sink (name, part, token, cursor) VALUES (?, ?, ?, '') ON CONFLICT DO NOTHING
 
 -- name: sink_place
-SELECT token, cursor, sending_to FROM sink WHERE name = ? AND part = ?
+SELECT token, cursor, sending_to, origin FROM sink WHERE name = ? AND part = ?
 
 -- name: begin_range
 UPDATE sink SET sending_to = ? WHERE name = ? AND part = ?
 
 -- name: end_range
 UPDATE sink SET cursor = ?, sending_to = NULL WHERE name = ? AND part = ?
+
+-- name: renew_sinks
+-- Of a copy that is adopted. What has gone out since the copy was made has gone out under the old tokens.
+UPDATE sink SET token = lower(hex(randomblob(8))), origin = cursor, sending_to = NULL
 
 -- name: moved_cursor
 SELECT at FROM moved_cursor WHERE cursor = ?
