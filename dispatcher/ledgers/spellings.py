@@ -22,7 +22,7 @@ def spelled_keys(
     """Return the keys under which the campaign may have contacts, with the present form of each."""
     if not _has_upper_case(connection, campaign):
         return {key: key for key in keys}
-    return {spelled: key for key in keys for spelled in spellings(key)}
+    return forms_of_keys(keys)
 
 
 def spelled_people(
@@ -31,10 +31,29 @@ def spelled_people(
     """Return the hashes under which the campaign may have people, with the present one of each."""
     if not _has_upper_case(connection, campaign):
         return {person: person for person in map(person_hash, external_ids)}
+    return forms_of_people(external_ids)
+
+
+def forms_of_keys(keys: Iterable[str]) -> dict[str, str]:
+    """Return the keys in all of their forms, with the present form of each."""
+    return {spelled: key for key in keys for spelled in spellings(key)}
+
+
+def forms_of_people(external_ids: Iterable[str]) -> dict[str, str]:
+    """Return the hashes of all forms of the ids of people, with the present one of each."""
     return {
         person_as_spelled(spelled): person_hash(id_)
         for id_ in external_ids
         for spelled in spellings(id_)
+    }
+
+
+def older_hashes(external_ids: Iterable[str]) -> dict[str, str]:
+    """Return the hashes of the older forms of the ids of people, with the present ones."""
+    return {
+        person_as_spelled(spelled): person_hash(id_)
+        for id_ in external_ids
+        for spelled in spellings(id_)[1:]
     }
 
 
@@ -43,11 +62,7 @@ def respelled_people(connection: sqlite3.Connection, external_ids: Iterable[str]
     (any_upper_case,) = connection.execute(SQL["any_upper_case"]).fetchone()
     if not any_upper_case:
         return {}
-    return {
-        person_as_spelled(spelled): person_hash(id_)
-        for id_ in external_ids
-        for spelled in spellings(id_)[1:]
-    }
+    return older_hashes(external_ids)
 
 
 def _has_upper_case(connection: sqlite3.Connection, campaign: int) -> bool:

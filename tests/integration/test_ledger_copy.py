@@ -8,6 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from dispatcher.domain.contact import Contact
+from dispatcher.domain.status import SendBlock
+from dispatcher.ledgers.codec import key_hash, person_as_spelled
 from dispatcher.ledgers.copying import copy as copying
 from dispatcher.ledgers.copying.file_end import FileEnd
 from dispatcher.ledgers.copying.tables import TABLES
@@ -20,6 +23,7 @@ from dispatcher.ledgers.moves import Move, MovedLedgerError
 from dispatcher.ledgers.operator_store import SqliteOperatorStore
 from dispatcher.ledgers.postgres import copy_end
 from dispatcher.ledgers.postgres.address import connect
+from dispatcher.ledgers.postgres.dry_run_view import PostgresDryRunView
 from dispatcher.ledgers.postgres.leases import register
 from dispatcher.ledgers.postgres.migrations import check_schema
 from dispatcher.ledgers.postgres.operator_lineage import operator_lineage_log
@@ -28,7 +32,7 @@ from dispatcher.ledgers.postgres.statements import transaction
 from dispatcher.ledgers.postgres.store import PostgresStore
 from dispatcher.ledgers.registration import CopiedLedgerError
 from dispatcher.ledgers.schema import open_for_writing
-from dispatcher.ports import CommandError, LedgerError, LedgerLockedError
+from dispatcher.ports import Batch, CommandError, LedgerError, LedgerLockedError
 from dispatcher.ports.questions import BEGINNING, LineageRows, StatusOf
 from dispatcher.ports.sink import SinkError
 from dispatcher.sinks.ranges import RangeSender
@@ -838,19 +842,50 @@ def test_ids_of_pruned_contacts_are_not_used_again(tmp_path, address):
     assert asyncio.run(last_id()) == 501
 
 
-@pytest.mark.parametrize("rest", ["key", "pruned", "reached"])
-def test_ids_in_upper_case_of_an_older_version_stay_in_the_file(tmp_path, address, rest):
-    """A database looks ids up in lower case only: the people would be new again."""
-    path = tmp_path / "ledger.db"
-    upper = "0123ABCD-0123-0123-0123-0123456789AB"
-    tables = ledger_tables(contact(1, key=upper if rest == "key" else "k"))
-    tables["pruned"] = [{"campaign_id": 1, "key_hash": "h"}] if rest == "pruned" else []
-    if rest == "reached":
-        tables["reached"] = [{"person": "p", "contact_id": 77, "campaign_id": 1, "at": 0.0}]
+UPPER = "0123ABCD-0123-0123-0123-0123456789AB"
+
+
+@pytest.mark.parametrize("known_as", ["key", "pruned"])
+async def test_ids_in_upper_case_of_an_older_version_are_known_in_a_database(
+    tmp_path, address, known_as
+):
+    """In lower case they are the same contacts; and so is the ledger that is copied back."""
+    path, back = tmp_path / "ledger.db", tmp_path / "back.db"
+    tables = ledger_tables(contact(1, key=UPPER if known_as == "key" else "k"))
+    if known_as == "pruned":
+        tables["pruned"] = [{"campaign_id": 1, "key_hash": key_hash(UPPER)}]
     write_ledger(path, tables)
     with closing(open_for_writing(path)) as connection:
         connection.execute("UPDATE campaign SET has_upper_case = 1 WHERE id = 1")
-    with pytest.raises(LedgerError, match="kept ids in upper case"):
-        copy(path, address)
-    undo(path, address)
-    assert is_usable(path)
+    copy(path, address)
+    batch = Batch([Contact(key, key, "Hello") for key in (UPPER.lower(), "new")])
+    with PostgresDryRunView(address, "one") as view:
+        assert [new.key for new in view.take_new(batch.contacts)] == ["new"]
+    store = await PostgresStore.open(address)
+    admitted = await (await store.campaign("one")).admit(batch, NOW, 9)
+    assert (admitted.admitted, admitted.duplicates) == (1, 1)
+    admitted = await (await store.campaign("two")).admit(batch, NOW, 9)
+    assert (admitted.admitted, admitted.duplicates) == (2, 0)
+    await store.close()
+    copy(address, back)
+    with closing(open_for_writing(back)) as connection:
+        flags = connection.execute("SELECT has_upper_case FROM campaign ORDER BY id").fetchall()
+    assert flags == [(1,), (0,)]
+
+
+async def test_people_in_upper_case_of_an_older_version_are_known_in_a_database(tmp_path, address):
+    """Who is known by the hash of such an id alone gets no second message in the campaign."""
+    path, person = tmp_path / "ledger.db", person_as_spelled(UPPER)
+    tables = ledger_tables()
+    tables["reached"] = [{"person": person, "contact_id": 77, "campaign_id": 1, "at": 0.0}]
+    write_ledger(path, tables)
+    with closing(open_for_writing(path)) as connection:
+        connection.execute("UPDATE campaign SET has_upper_case = 1 WHERE id = 1")
+    copy(path, address)
+    with PostgresDryRunView(address, "one") as view:
+        assert view.mark_reached(UPPER.lower())
+    store = await PostgresStore.open(address)
+    known = Contact("new", "c", "Hello", external_contact_id=UPPER.lower())
+    (claim,) = (await (await store.campaign("one")).admit(Batch([known]), NOW, 9)).claims
+    assert claim.block == SendBlock.SAME_PERSON
+    await store.close()

@@ -9,7 +9,7 @@ from dispatcher.ledgers.schema import open_for_writing
 
 OF_THE_PLACE = {"location", "move", "moved_cursor"}
 """Tables that say where a file is, and where it came from."""
-OF_A_FILE = {"contact": {"lately"}, "reached": {"lately"}, "campaign": {"has_upper_case"}}
+OF_A_FILE = {"contact": {"lately"}, "reached": {"lately"}}
 """Columns that a file alone has."""
 KINDS = {"INTEGER": {"whole", "flag"}, "REAL": {"real"}, "TEXT": {"text"}, "BLOB": {"bytes"}}
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from dispatcher.ledgers.copying.end import BATCH, RowBatch, SinkCursor
 from dispatcher.ledgers.copying.tables import TABLES, LedgerTable, Row
-from dispatcher.ledgers.errors import ledger_error, translated_errors
+from dispatcher.ledgers.errors import translated_errors
 from dispatcher.ledgers.exclusive import ExclusiveLedger, transaction
 from dispatcher.ledgers.file_system import check_local
 from dispatcher.ledgers.moves import Move, read_move, write_move
@@ -103,14 +103,6 @@ class FileEnd:
             parked = connection.execute(SQL["park_doubles"], {"now": now}).rowcount
             for name in ("complete_intents", "merge_keys", "merge_people"):
                 connection.execute(SQL[name])
-            old = connection.execute(SQL["older_spellings"]).fetchone()
-        if old is not None:
-            raise ledger_error(
-                self._path,
-                f"campaign {old[0]!r} is of an older version, which kept ids in upper case; a "
-                "database has them in lower case only. Complete the campaign in this file, and "
-                "begin new ones in the database",
-            )
         return Prepared(released, doubted, parked)
 
     def count(self, table: LedgerTable) -> int:

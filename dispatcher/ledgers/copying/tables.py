@@ -63,7 +63,7 @@ TABLES = (
         "campaign",
         "id",
         columns="""id whole, name text, created_at real, paused_at real, rows_read whole,
-        admitted whole, duplicates whole, filtered whole""",
+        admitted whole, duplicates whole, filtered whole, has_upper_case flag""",
     ),
     CONTACT,
     _table(

@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Any
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import claim_of, contact_row, key_hash
+from dispatcher.ledgers.postgres.older_ids import (
+    NO_OLDER_IDS,
+    OlderIds,
+    respell_people,
+    unknown_contacts,
+)
 from dispatcher.ledgers.postgres.text import dumps, loads
 from dispatcher.ports import (
     RECEIPT_SECONDS,
@@ -26,9 +32,16 @@ _CLAIM = "SELECT dispatcher.claim(%s, %s, %s, %s, %s::bigint[])"
 
 
 def admit(
-    connection: "Connection[Any]", me: int, campaign: int, batch: Batch, claiming: tuple[float, int]
+    connection: "Connection[Any]",
+    me: int,
+    campaign: int,
+    batch: Batch,
+    claiming: tuple[float, int],
+    older: OlderIds = NO_OLDER_IDS,
 ) -> Admitted:
     """Write a batch in the open transaction, and claim up to ``claiming`` (time, number) of it.
+
+    ``older`` says whether ids are also looked up in upper case.
 
     Raises:
         StreamMovedError: the ledger has another place of the stream than the batch follows.
@@ -38,7 +51,11 @@ def admit(
     contacts: dict[str, Contact] = {}
     for contact in batch.contacts:
         contacts.setdefault(contact.key, contact)
-    unique = list(contacts.values())
+    unique: Sequence[Contact] = list(contacts.values())
+    if older.in_campaign:
+        unique = unknown_contacts(connection, campaign, unique)
+    if older.anywhere:
+        respell_people(connection, unique)
     values = (me, campaign, dumps(_batch(batch, unique, now, limit)))
     row = connection.execute(_ADMIT, values).fetchone()
     answer = loads(row[0]) if row else {}

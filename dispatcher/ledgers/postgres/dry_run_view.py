@@ -5,13 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from dispatcher.domain.contact import Contact
-from dispatcher.ledgers.codec import claim_of, key_hash, person_hash
+from dispatcher.ledgers.codec import claim_of
 from dispatcher.ledgers.passed_names import PassedNames
 from dispatcher.ledgers.postgres.address import PostgresAddress
 from dispatcher.ledgers.postgres.campaigns import find_campaigns
+from dispatcher.ledgers.postgres.older_ids import unknown_contacts
 from dispatcher.ledgers.postgres.operator_connection import OperatorConnection
 from dispatcher.ledgers.postgres.statements import QUESTIONS, fetch_all, snapshot
 from dispatcher.ledgers.postgres.totals import campaign_totals, streams
+from dispatcher.ledgers.spellings import forms_of_people
 from dispatcher.ports import Claim, Stream
 
 _PAGE = 500
@@ -69,20 +71,18 @@ class PostgresDryRunView:
 
     def take_new(self, contacts: Sequence[Contact]) -> Sequence[Contact]:
         """Return the contacts whose keys are not in the ledger and were not passed before."""
-        keys = [contact.key for contact in contacts]
-        known = {key for (key,) in self._select("known_keys", keys=keys)}
-        hashes = {key_hash(key): key for key in keys}
-        pruned = self._select("pruned_keys", hashes=list(hashes))
-        known.update(hashes[found] for (found,) in pruned)
-        return self._passed.new_contacts([c for c in contacts if c.key not in known])
+        if self._campaign is not None:
+            with self._opened.errors() as connection:
+                contacts = unknown_contacts(connection, self._campaign, contacts)
+        return self._passed.new_contacts(contacts)
 
     def mark_reached(self, external_contact_id: str) -> bool:
         """Mark the person as reached.
 
         Return whether the person got a message in the campaign, or was passed before.
         """
-        persons = [person_hash(external_contact_id)]
-        if self._select("reached_persons", persons=persons):
+        persons = forms_of_people([external_contact_id])
+        if self._select("reached_persons", persons=list(persons)):
             return True
         return not self._passed.is_new_person(external_contact_id)
 

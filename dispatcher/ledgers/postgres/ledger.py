@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dispatcher.domain.events import LedgerState
 from dispatcher.domain.evidence import DeliveryWitness
@@ -11,6 +11,7 @@ from dispatcher.ledgers.codec import intend_fields
 from dispatcher.ledgers.contact_changes import ContactChanges
 from dispatcher.ledgers.due_count import DueCount
 from dispatcher.ledgers.postgres import admission, campaign_rows, reads, totals
+from dispatcher.ledgers.postgres.older_ids import OlderIds
 from dispatcher.ledgers.postgres.reader import PostgresReader
 from dispatcher.ledgers.postgres.statements import snapshot
 from dispatcher.ledgers.postgres.writer import PostgresWriter
@@ -33,6 +34,14 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 
+class StoredCampaign(NamedTuple):
+    """A campaign by its name and its id, and whether it may have ids in upper case."""
+
+    name: str
+    id: int
+    older_ids: OlderIds
+
+
 class PostgresLedger(ContactChanges):
     """The contacts of one campaign; see `Ledger`. It belongs to a `PostgresStore`."""
 
@@ -42,13 +51,13 @@ class PostgresLedger(ContactChanges):
         self,
         writer: PostgresWriter,
         reader: PostgresReader,
-        campaign: tuple[str, int],
+        campaign: StoredCampaign,
         me: int,
         opened: tuple[float, int],
         now: Callable[[], float],
     ) -> None:
         self._writer, self._reader = writer, reader
-        self._name, self._campaign = campaign
+        self._name, self._campaign, self._older_ids = campaign
         self._me, self._now = me, now
         self._opened_at, self._last_id = opened
         self._due_count = DueCount()
@@ -72,6 +81,7 @@ class PostgresLedger(ContactChanges):
                 campaign=self._campaign,
                 batch=batch,
                 claiming=(now, claim_limit),
+                older=self._older_ids,
             ),
             self._name,
         )

@@ -14,11 +14,12 @@ from dispatcher.ledgers.postgres import campaign_rows, reads
 from dispatcher.ledgers.postgres.address import PostgresAddress, ledger_error
 from dispatcher.ledgers.postgres.availability import Availability
 from dispatcher.ledgers.postgres.leases import LeaseTenure, try_take
-from dispatcher.ledgers.postgres.ledger import PostgresLedger
+from dispatcher.ledgers.postgres.ledger import PostgresLedger, StoredCampaign
 from dispatcher.ledgers.postgres.lineage_log import PostgresLineageLog
 from dispatcher.ledgers.postgres.migrations import check_schema, migrate
 from dispatcher.ledgers.postgres.notice_log import PostgresNoticeLog
 from dispatcher.ledgers.postgres.orders import carry_out
+from dispatcher.ledgers.postgres.older_ids import find_older_ids
 from dispatcher.ledgers.postgres.pages import read_page
 from dispatcher.ledgers.postgres.questions import answer_question
 from dispatcher.ledgers.postgres.reader import PostgresReader
@@ -152,14 +153,12 @@ class PostgresStore:
                     self._address,
                     f"campaign {name!r} is sent by {held[0].daemon} on {held[0].host}",
                 )
-            id_ = await self._writer.job(
-                partial(campaign_rows.ensure_campaign, name=name, now=self._now())
-            )
+            campaign = await self._writer.job(partial(_open_campaign, name=name, now=self._now()))
             if name not in self._ledgers:
                 ledger = PostgresLedger(
                     self._writer, self._reader, (name, id_), self._me, self._opened, self._now
                 )
-                self._ledgers[name] = id_, ledger
+                self._ledgers[name] = campaign.id, ledger
         return self._ledgers[name][1]
 
     def lineage_log(self) -> PostgresLineageLog:
@@ -225,6 +224,11 @@ def _take_up(connection: "Connection[Any]", me: int, campaign: int, now: float) 
 
 def _log_lost(contacts: Sequence[LostContact]) -> None:
     """Name each contact of a lost commit in a line of its own."""
+def _open_campaign(connection: "Connection[Any]", name: str, now: float) -> StoredCampaign:
+    id_ = campaign_rows.ensure_campaign(connection, name, now)
+    return StoredCampaign(name, id_, find_older_ids(connection, id_))
+
+
     log = structlog.get_logger("dispatcher")
     for contact in contacts:
         log.error(

@@ -29,27 +29,6 @@ WHERE id IN (
     WHERE of_conversation > 1 OR of_person > 1
 )
 
--- name: older_spellings
--- A campaign of an older version that has keys, or hashes of keys, which may be in upper case.
-SELECT name FROM campaign
-WHERE
-    has_upper_case AND (
-        EXISTS (SELECT 1 FROM pruned WHERE pruned.campaign_id = campaign.id)
-        OR EXISTS (
-            SELECT 1 FROM contact
-            WHERE
-                contact.lately = 0 AND contact.campaign_id = campaign.id
-                AND LENGTH(contact.key) = 36 AND contact.key GLOB '*[A-F]*'
-        )
-        OR EXISTS (
-            SELECT 1 FROM reached
-            WHERE
-                reached.campaign_id = campaign.id
-                AND NOT EXISTS (SELECT 1 FROM contact WHERE contact.id = reached.contact_id)
-        )
-    )
-LIMIT 1
-
 -- name: complete_intents
 -- A contact in doubt without an intent is taken for an open that nobody finds; see in_doubt.py.
 UPDATE contact SET intent_step = COALESCE(intent_step, 'open'), intent_at = COALESCE(intent_at, 0)

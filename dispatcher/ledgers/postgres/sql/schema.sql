@@ -24,11 +24,14 @@ CREATE TABLE dispatcher.store (
 CREATE TABLE dispatcher.campaign (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL UNIQUE,
+-- `has_upper_case`: the campaign came from a file of an old version, and keys, or hashes of keys and people,
+-- may be of ids in upper case; see spellings.py.
     created_at double precision NOT NULL,
     paused_at double precision,
     rows_read bigint NOT NULL DEFAULT 0,
     admitted bigint NOT NULL DEFAULT 0,
     duplicates bigint NOT NULL DEFAULT 0,
+    has_upper_case boolean NOT NULL DEFAULT false,
     filtered bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
