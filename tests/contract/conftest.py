@@ -1,5 +1,6 @@
 """The stores and ledgers that the contract tests run against; new kinds are added here."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from dispatcher.ledgers.operator_store import SqliteOperatorStore
 from dispatcher.ledgers.postgres.operator_store import PostgresOperatorStore
 from dispatcher.ledgers.postgres.store import PostgresStore
 from dispatcher.ledgers.store import SqliteStore
+from tests.support.discarded_sessions import discarded_sessions
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.postgres_ledger import address_of
 from tests.support.servers import pgbouncer
@@ -18,14 +20,8 @@ NOW = 1000.0
 
 
 POSTGRES = pytest.param("postgres", marks=on("postgres_server"))
-POOLED = pytest.param(
-    "pooled",
-    marks=[
-        on("postgres_server"),
-        pytest.mark.skipif(pgbouncer.PROGRAM is None, reason=pgbouncer.MISSING),
-    ],
-)
-"""The same through the real pgbouncer, where each statement may come to another session."""
+POOLED = pytest.param("pooled", marks=on("postgres_server"))
+"""The same through the real pgbouncer, or as if through one: see `discarded_sessions`."""
 DATABASES = ("postgres", "pooled")
 
 
@@ -47,10 +43,14 @@ def postgres_address(request):
 
 @pytest.fixture
 def pooled_address(request, postgres_address):
-    """The same, through the pooler."""
+    """The same, through the pooler, where each statement may come to another session."""
+    if pgbouncer.PROGRAM is None:
+        with discarded_sessions():
+            yield replace(postgres_address, pooler=True)
+        return
     port = request.getfixturevalue("pooler")
     name = postgres_address.url.rpartition("/")[2]
-    return address_of(port, name, pooler=True)
+    yield address_of(port, name, pooler=True)
 
 
 @pytest.fixture(params=["sqlite", "memory", POSTGRES, POOLED])

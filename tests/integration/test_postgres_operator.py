@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -42,6 +42,7 @@ from dispatcher.ports.questions import (
 )
 from tests.support import rich_ledger
 from tests.support.copy_kills import copy, open_end
+from tests.support.discarded_sessions import discarded_sessions
 from tests.support.rich_ledger import NOW
 from tests.support.servers.shared import on
 
@@ -49,12 +50,19 @@ pytestmark = on("postgres_server")
 ALL = Selection(before=2 * NOW)
 
 
+@pytest.fixture(scope="module", params=["direct", "pooled"])
+def pooler(request):
+    """Whether a pooler in transaction mode is in between, which keeps nothing of a session."""
+    with discarded_sessions() if request.param == "pooled" else nullcontext():
+        yield request.param == "pooled"
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, ledger_databases):
+def made(tmp_path_factory, ledger_databases, pooler):
     """A ledger in a file, and its copy in a database; nothing is changed in them."""
     path = tmp_path_factory.mktemp("made") / "ledger.db"
     asyncio.run(rich_ledger.make(path))
-    address = ledger_databases.create_empty()
+    address = ledger_databases.create_empty(pooler=pooler)
     copy(path, address)
     give_up(path)
     yield path, address
@@ -70,7 +78,7 @@ def path(made, tmp_path):
 @pytest.fixture
 def address(made, ledger_databases):
     """The same ledger in a database of its own."""
-    address = ledger_databases.clone(made[1])
+    address = replace(ledger_databases.clone(made[1]), pooler=made[1].pooler)
     yield address
     ledger_databases.drop(address)
 
@@ -332,3 +340,18 @@ def test_a_database_without_a_ledger(ledger_databases):
     with PostgresDryRunView(address, "a") as view:
         assert (view.in_doubt, view.has_contacts, list(view.waiting())) == (0, False, [])
     ledger_databases.drop(address)
+
+
+def test_a_session_behind_a_pooler_keeps_nothing(made, pooler):
+    """The tests above would find what depends on one: a setting, a lock, a statement, a table."""
+    with closing(connect(made[1])) as connection:
+        connection.execute("SET work_mem = '7MB'")
+        connection.execute("SELECT pg_advisory_lock(77)")
+        connection.execute("CREATE TEMPORARY TABLE kept (id integer)")
+        connection.execute("PREPARE kept AS SELECT 1")
+        left = connection.execute(
+            "SELECT current_setting('work_mem') = '7MB', to_regclass('pg_temp.kept') IS NOT NULL, "
+            "EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 77), "
+            "EXISTS (SELECT 1 FROM pg_prepared_statements WHERE name = 'kept')"
+        ).fetchone()
+    assert left == (not pooler,) * 4
