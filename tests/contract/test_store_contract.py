@@ -372,6 +372,22 @@ async def test_old_contacts_are_pruned_and_a_person_is_erased(open_store, operat
     assert (await ledger.admit(Batch(contacts(1, 2, 3)), NOW, 0)).duplicates == 3
 
 
+async def test_the_newest_rejected_row_is_not_pruned(open_store, operator):
+    """However old it is: readers have its id, and no later row may have the same."""
+    store = await open_store("a")
+    rejected = [RejectedRow("file", line, "bad_id", "no id", b"x") for line in (2, 3)]
+    await (await store.campaign("a")).admit(Batch([], rejected), NOW, 0)
+    _, cursor = await all_rows(store, RejectedRows("a"))
+    await store.close()
+    for dry in (True, False):
+        assert operator.tend(PruneOrder(NOW + 1, dry=dry))[0] == Pruned(0, 0, 1)
+    assert operator.tend(PruneOrder(NOW + 1))[0] == Pruned(0, 0, 0)
+    store = await open_store("a")
+    assert [row.line for row in (await all_rows(store, RejectedRows("a")))[0]] == [3]
+    await (await store.campaign("a")).admit(Batch([], rejected[:1]), NOW, 0)
+    assert [row.line for row in (await all_rows(store, RejectedRows("a"), cursor))[0]] == [2]
+
+
 def test_a_store_that_is_not_there(operator_of_nothing):
     """Nothing is made for a name that was mistyped."""
     with pytest.raises(LedgerError, match=r"there is no (such file|ledger)"):

@@ -40,7 +40,8 @@ def prune_ledger(
 ) -> tuple[Pruned, Space]:
     """Remove old final contacts with their lineage and history, and old rejected rows.
 
-    The newest row of the lineage stays with its contact, as in a ledger in a file.
+    The newest row of the lineage stays with its contact, and the newest rejected row, as in a
+    ledger in a file, which may become a copy of this one: it would give their ids again.
 
     Raises:
         CommandError: the order wants what only a file has.
