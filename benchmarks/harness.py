@@ -52,7 +52,8 @@ def write_config(folder: Path, name: str, **values: object) -> Path:
     given = {"ledger": folder / f"{name}.db", "log": folder / f"{name}.log", **values}
     url = given.pop("ledger_url", "")
     given["ledger_keys"] = (
-        f'url = "{url}"\npassword_variable = "{PASSWORD_VARIABLE}"'
+        f'url = "{url}"\npassword_variable = "{PASSWORD_VARIABLE}"\n'
+        f'state_file = "{folder / name}-state.json"'
         if url
         else f'path = "{given["ledger"]}"'
     )

@@ -23,7 +23,10 @@ from dispatcher.ledgers.postgres.lineage_check import PostgresLinkStore
 from dispatcher.ledgers.postgres.online_check import check_database
 from dispatcher.ledgers.postgres.operator_connection import has_ledger, migrate_database
 from dispatcher.ledgers.postgres.operator_lineage import operator_lineage_log
-from dispatcher.ledgers.postgres.operator_store import PostgresOperatorStore
+from dispatcher.ledgers.postgres.operator_store import (
+    PostgresOperatorStore,
+    record_restored_database,
+)
 from dispatcher.ledgers.postgres.store import PostgresStore
 from dispatcher.ledgers.read.dry_run_view import DryRunView
 from dispatcher.ledgers.registration import OpenOptions, adopt_ledger
@@ -94,6 +97,7 @@ def address_of(place: LedgerPlace) -> PostgresAddress:
         durable=ledger.durable,
         lease_seconds=ledger.lease_seconds,
         away_seconds=ledger.away_minutes * 60,
+        state_file=ledger.local_state,
     )
 
 
@@ -147,6 +151,22 @@ def adopt_file(place: LedgerPlace) -> str | None:
             "got a message since, see docs/ledger-postgres.md"
         )
     return adopt_ledger(place.file, time.time())
+
+
+def record_restored(place: LedgerPlace) -> None:
+    """Record that a database was restored to an earlier moment: runs refuse it until `--adopt`.
+
+    Raises:
+        LedgerLockedError: a run works on it.
+        LedgerError: it is in a file, there is none, or it cannot be written.
+
+    """
+    if place.file is not None:
+        raise LedgerError(
+            f"ledger {place}: only a database needs this; a file that was put in the place of a "
+            "newer one is recognised by its lock file, and a backup is one anywhere"
+        )
+    record_restored_database(address_of(place))
 
 
 def copy_ledger(source: LedgerPlace, target: LedgerPlace, report: ReportCopy) -> Copied:

@@ -76,6 +76,10 @@ def _without_hosts(url: str) -> str:
 ServerUrl = Annotated[str, AfterValidator(_server_url)]
 
 
+STATE_OFF = "off"
+"""The value of ``state_file`` that means none."""
+
+
 class LedgerSettings(SettingsSection):
     """A file, or with ``url`` a database of PostgreSQL, to which all keys below it belong."""
 
@@ -89,11 +93,20 @@ class LedgerSettings(SettingsSection):
     away_minutes: float = Field(default=60.0, gt=0, le=10_080)
     lease_seconds: float = Field(default=10.0, ge=3, le=300)
     share_clients: bool = False
+    state_file: str = ""
 
     @property
     def local_name(self) -> Path:
         """The file; of a database the name of a file for what belongs to this machine alone."""
         return Path(f"ledger-{database_of(self.url)}") if self.url else self.path
+
+    @property
+    def local_state(self) -> Path | None:
+        """The file of this machine with the last state of a database; None if it is off."""
+        if not self.url or self.state_file == STATE_OFF:
+            return None
+        name = self.local_name.name
+        return Path(self.state_file) if self.state_file else Path(f"{name}-state.json")
 
 
 OF_A_FILE = ("path", "allow_network_filesystem")

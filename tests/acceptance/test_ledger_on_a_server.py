@@ -40,7 +40,7 @@ def played(tmp_path_factory):
         made.config = folder / "dispatcher.toml"
         made.config.write_text(
             f'campaign = "play"\n[ledger]\nurl = "{made.url}"\nlease_seconds = 3\n'
-            f'password_file = "{folder / "password"}"\n'
+            f'password_file = "{folder / "password"}"\nstate_file = "{folder / "state.json"}"\n'
             f'[source]\npath = "{made.contacts}"\n[message]\ntext = "Hello"\n'
             f'[platform]\nbase_url = "{made.sandbox.url}"\nrequests_per_minute = 60000\n'
         )
@@ -205,6 +205,15 @@ def test_09_commands_beside_a_run(played):
 def test_10_what_a_server_does_otherwise(played, tmp_path):
     assert "pg_dump" in run(played, "ledger", "backup", tmp_path / "copy.db", code=4)
     assert "only a file is adopted" in run(played, "ledger", "adopt", code=4)
+
+
+def test_10_a_restore_is_recorded(played):
+    """Each run refuses the ledger then, until one adopts it."""
+    assert "is recorded as restored" in run(played, "ledger", "restored")
+    assert "it was restored" in run(played, "run", "--once", code=4)
+    run(played, "run", "--once", "--adopt")
+    run(played, "run", "--once")
+    assert (played.config.parent / "state.json").exists()
 
 
 def test_11_copy_back(played, tmp_path):

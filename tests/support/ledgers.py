@@ -95,7 +95,9 @@ def _server() -> Postgres:
 
 def settings_of(ledger: AnyLedger) -> dict[str, object]:
     """Return the settings with which runs use a ledger, but for its place."""
-    return {} if isinstance(ledger, Path) else {"ledger.lease_seconds": LEASE_SECONDS}
+    if isinstance(ledger, Path):
+        return {}
+    return {"ledger.lease_seconds": LEASE_SECONDS, "ledger.state_file": "off"}
 
 
 def place_setting(ledger: AnyLedger) -> dict[str, object]:
@@ -107,7 +109,7 @@ def toml_of(ledger: AnyLedger) -> str:
     """Return the section of a configuration with a ledger."""
     if isinstance(ledger, Path):
         return f'[ledger]\npath = "{ledger}"\n'
-    return f'[ledger]\nurl = "{ledger}"\nlease_seconds = {LEASE_SECONDS}\n'
+    return f'[ledger]\nurl = "{ledger}"\nlease_seconds = {LEASE_SECONDS}\nstate_file = "off"\n'
 
 
 def operator_of(ledger: AnyLedger | str) -> OperatorStore:

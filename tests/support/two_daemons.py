@@ -130,6 +130,7 @@ class TwoDaemons:
             "ledger.url": f"postgresql://{USER}@127.0.0.1:{self.database.port}/{self.database.name}",
             "ledger.password_variable": "LEDGER_PASSWORD",
             "ledger.lease_seconds": self.lease_seconds,
+            "ledger.state_file": f"{log}.state.json",
             **self.settings,
             **settings,
         }

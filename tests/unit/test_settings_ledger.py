@@ -1,5 +1,7 @@
 """Settings of a ledger: a file, or a database of PostgreSQL."""
 
+from pathlib import Path
+
 import pytest
 
 from dispatcher.settings import SettingsError, describe, load, warnings
@@ -158,3 +160,16 @@ def test_plain_text_is_a_warning(tmp_path, url, hosts):
         "URL"
     )
     assert found == ([] if hosts is None else [expected])
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({"ledger.url": URL}, Path("ledger-ledger-state.json")),
+        ({"ledger.url": URL, "ledger.state_file": "/var/lib/state"}, Path("/var/lib/state")),
+        ({"ledger.url": URL, "ledger.state_file": "off"}, None),
+        ({"ledger.path": "ledger.db"}, None),
+    ],
+)
+def test_where_a_machine_keeps_the_last_state_of_a_database(flags, expected):
+    assert load(env={}, flags=flags, purpose="status").ledger.local_state == expected

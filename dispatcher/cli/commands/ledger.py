@@ -13,6 +13,7 @@ from dispatcher.app.store import (
     back_up_file,
     migrate_ledger,
     operator_store,
+    record_restored,
 )
 from dispatcher.cli.commands.ledger_copy import copy
 from dispatcher.cli.config import ConfigOptions, ledger_file_options
@@ -35,7 +36,7 @@ _MIB = 1 << 20
 def ledger() -> None:
     """Maintain the ledger: prune, verify or copy it, adopt a copy, or forget a person.
 
-    verify and backup work while a dispatcher runs. For prune, forget and adopt stop the run first,
+    verify and backup work while a dispatcher runs. For all others stop the run first,
     unless the ledger is in a database: then prune and forget work while a dispatcher runs, too.
     """
 
@@ -182,6 +183,25 @@ def adopt(options: ConfigOptions) -> int:
         click.echo(f"Ledger {place} is not a copy: nothing was changed.")
     else:
         click.echo(f"Ledger {place} was adopted: {adopted}.")
+    return ExitCode.DONE
+
+
+@ledger.command(epilog=EPILOG, short_help="Record that a database was restored.")
+@ledger_file_options
+@debug_option
+def restored(options: ConfigOptions) -> int:
+    """Record that the database of a ledger was restored to an earlier moment.
+
+    Use it after a restore and before the first run: what was sent since that moment is not in the
+    ledger. From then on each run refuses it, until one is started with --adopt.
+    """
+    place = options.ledger_place()
+    with _exclusive_use(place, "restored"):
+        record_restored(place)
+    click.echo(
+        f"Ledger {place} is recorded as restored: runs refuse it. Take the people out of the "
+        "source who got a message since that moment, then start one run with --adopt."
+    )
     return ExitCode.DONE
 
 

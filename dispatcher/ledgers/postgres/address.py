@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dispatcher.ports import LedgerError
@@ -61,6 +62,7 @@ class PostgresAddress:
 
     ``pooler`` means that a pooler in transaction mode is in between, so that nothing may depend on
     the session. ``durable`` "replicated" needs a server that waits for a replica at each commit.
+    ``state_file`` is the file of this machine with the last state that a run has committed.
     ``checks_fsync`` is False in tests alone, which may also set `UNSAFE_VARIABLE`.
     """
 
@@ -70,6 +72,7 @@ class PostgresAddress:
     durable: Durable = "single"
     lease_seconds: float = 10.0
     away_seconds: float = 3600.0
+    state_file: Path | None = None
     checks_fsync: bool = field(default_factory=lambda: UNSAFE_VARIABLE not in os.environ)
 
     @property

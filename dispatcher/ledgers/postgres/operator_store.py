@@ -16,6 +16,7 @@ from dispatcher.ledgers.postgres.orders import carry_out
 from dispatcher.ledgers.postgres.pages import read_page
 from dispatcher.ledgers.postgres.prune import prune_ledger
 from dispatcher.ledgers.postgres.questions import answer_question
+from dispatcher.ledgers.postgres.registration import mark_restored
 from dispatcher.ledgers.postgres.statements import QUESTIONS, fetch_all, transaction
 from dispatcher.ports import SOCKET_OFF, CommandError, LedgerLockedError
 from dispatcher.ports.care import (
@@ -202,6 +203,24 @@ class PostgresOperatorStore:
 def find_runs(connection: "Connection[Any]") -> list[Run]:
     """Return the runs that have campaigns and whose leases have not run out, the latest first."""
     return [Run(*row) for row in fetch_all(connection, QUESTIONS["runs"])]
+
+
+def record_restored_database(address: PostgresAddress) -> None:
+    """Record that a ledger was restored; see `mark_restored`.
+
+    Raises:
+        LedgerLockedError: a run works on it.
+        LedgerError: there is no ledger, or it cannot be written.
+
+    """
+    opened = OperatorConnection(address)
+    try:
+        with opened.errors() as connection, transaction(connection):
+            if runs := find_runs(connection):
+                raise locked_by(address, runs[0])
+            mark_restored(connection)
+    finally:
+        opened.close()
 
 
 def locked_by(address: PostgresAddress, run: Run) -> LedgerLockedError:

@@ -13,13 +13,14 @@ import structlog
 from dispatcher.ledgers.postgres import campaign_rows, reads
 from dispatcher.ledgers.postgres.address import PostgresAddress, ledger_error
 from dispatcher.ledgers.postgres.availability import Availability
+from dispatcher.ledgers.postgres.known_state import KnownStateRecorder, StateFile
 from dispatcher.ledgers.postgres.leases import LeaseTenure, try_take
 from dispatcher.ledgers.postgres.ledger import PostgresLedger, StoredCampaign
 from dispatcher.ledgers.postgres.lineage_log import PostgresLineageLog
 from dispatcher.ledgers.postgres.migrations import check_schema, migrate
 from dispatcher.ledgers.postgres.notice_log import PostgresNoticeLog
-from dispatcher.ledgers.postgres.orders import carry_out
 from dispatcher.ledgers.postgres.older_ids import find_older_ids
+from dispatcher.ledgers.postgres.orders import carry_out
 from dispatcher.ledgers.postgres.pages import read_page
 from dispatcher.ledgers.postgres.questions import answer_question
 from dispatcher.ledgers.postgres.reader import PostgresReader
@@ -57,7 +58,8 @@ class _Opened:
         self.address = address
         self.availability = Availability(address)
         self.tenure = LeaseTenure(address.lease_seconds)
-        self.session = Session(address, self.tenure, self.availability, _log_lost)
+        self.state_file = StateFile(address.state_file)
+        self.session = Session(address, self.tenure, self.availability, self._lost)
         self._now, self._adopt = now, adopt
         try:
             self.session.open(name, self._prepare)
@@ -72,6 +74,11 @@ class _Opened:
             self.created = True
         self.adopted = register_location(connection, self.address, self._now(), adopt=self._adopt)
         self.last_id = reads.last_id(connection)
+
+    def _lost(self, contacts: Sequence[LostContact]) -> None:
+        """Report a loss, which pauses all campaigns. The next run is not to refuse the ledger."""
+        self.state_file.forget()
+        _log_lost(contacts)
 
 
 class PostgresStore:
@@ -88,6 +95,7 @@ class PostgresStore:
         self._changed = asyncio.Event()
         self._writer = PostgresWriter(opened.address, opened.session, self._changed.set)
         self._reader = PostgresReader(opened.address, opened.availability)
+        self._recorder = KnownStateRecorder(opened.state_file, self._writer, self._me)
         self._leases: set[Lease] = set()
         self._ledgers: dict[str, tuple[int, PostgresLedger]] = {}
 
@@ -156,7 +164,7 @@ class PostgresStore:
             campaign = await self._writer.job(partial(_open_campaign, name=name, now=self._now()))
             if name not in self._ledgers:
                 ledger = PostgresLedger(
-                    self._writer, self._reader, (name, id_), self._me, self._opened, self._now
+                    self._writer, self._reader, campaign, self._me, self._opened, self._now
                 )
                 self._ledgers[name] = campaign.id, ledger
         return self._ledgers[name][1]
@@ -212,8 +220,13 @@ class PostgresStore:
             closing.result()
 
     async def _close(self) -> None:
-        await self._writer.close()
+        await self._recorder.close()
         await self._reader.close()
+
+
+def _open_campaign(connection: "Connection[Any]", name: str, now: float) -> StoredCampaign:
+    id_ = campaign_rows.ensure_campaign(connection, name, now)
+    return StoredCampaign(name, id_, find_older_ids(connection, id_))
 
 
 def _take_up(connection: "Connection[Any]", me: int, campaign: int, now: float) -> Recovered:
@@ -224,11 +237,6 @@ def _take_up(connection: "Connection[Any]", me: int, campaign: int, now: float) 
 
 def _log_lost(contacts: Sequence[LostContact]) -> None:
     """Name each contact of a lost commit in a line of its own."""
-def _open_campaign(connection: "Connection[Any]", name: str, now: float) -> StoredCampaign:
-    id_ = campaign_rows.ensure_campaign(connection, name, now)
-    return StoredCampaign(name, id_, find_older_ids(connection, id_))
-
-
     log = structlog.get_logger("dispatcher")
     for contact in contacts:
         log.error(
