@@ -10,7 +10,6 @@ import structlog
 
 from dispatcher.app.campaign_rules import list_context, open_campaign_rules
 from dispatcher.app.sources import make_source
-from dispatcher.app.store import open_store
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
 from dispatcher.app.wiring import make_likeness, make_policy
 from dispatcher.engine.campaign_rules import CampaignRules
@@ -52,24 +51,23 @@ class OpenStore:
 
 
 async def open_run_store(
-    settings: Settings, stack: AsyncExitStack, lead: Callable[[Store], Awaitable[None]], *,
-    once: bool, adopt: bool = False,
+    settings: Settings, stack: AsyncExitStack, open_store: Callable[[], Awaitable[Store]],
+    lead: Callable[[Store], Awaitable[None]], *, once: bool,
 ) -> OpenStore:  # fmt: skip
-    """Make the sources of a run, and open its store; ``adopt`` accepts a ledger that is a copy.
+    """Make the sources of a run, and open its store with ``open_store``.
 
     ``lead`` is awaited with the store, and returns when this run may begin. A run that may have to
     wait for that makes its sources afterwards.
 
     Raises:
         SourceError: a source cannot be read; then no ledger is made.
-        CopiedLedgerError: the ledger is a copy, and ``adopt`` is False.
-        LedgerError: the ledger cannot be used.
+        LedgerError: as ``open_store`` and ``lead``.
 
     """
     views = [settings.only(campaign) for campaign in settings.campaigns]
     waits = bool(settings.ledger.url)
     sources = [] if waits else [make_source(view, once=once) for view in views]
-    store = await open_store(settings, adopt=adopt)
+    store = await open_store()
     stack.push_async_callback(store.close)
     await lead(store)
     if waits:

@@ -5,10 +5,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from dispatcher.app.leadership import Leadership
+from dispatcher.app.ledger_presence import LedgerPresence
 from dispatcher.engine.clients.pool import ClientPool
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.http_server.health import serve_health
-from dispatcher.ports import Store
 from dispatcher.settings import Settings
 
 
@@ -16,25 +16,26 @@ from dispatcher.settings import Settings
 class RunHealth:
     """What the health of a run follows from; ``pool`` and ``pipeline`` come when it leads."""
 
-    store: Store
+    ledger: LedgerPresence
     leadership: Leadership
     pool: ClientPool | None = None
     pipeline: Pipeline | None = None
 
-    def ready(self) -> bool:
-        """Return True if the run does its work: it sends, or waits to take over.
+    def why_not_ready(self) -> str:
+        """Return why the run does not do its work; empty if it sends, or waits to take over.
 
-        It does not while the ledger is away, and while it starts or is halted.
+        The reason is ``ledger_away``, ``starting`` or ``halted``.
         """
-        if self.store.away_since is not None:
-            return False
+        if self.ledger.away_since is not None:
+            return "ledger_away"
         if self.pool is None or self.pipeline is None:
-            return bool(self.leadership.held)
-        return self.pool.halted_since is None and not self.pipeline.halted
+            return "" if self.leadership.held else "starting"
+        is_halted = self.pool.halted_since is not None or self.pipeline.halted
+        return "halted" if is_halted else ""
 
     def leads(self) -> bool:
         """Return True if the run has its leases, and its pipeline runs."""
-        return self.pipeline is not None and self.store.tenure.left() > 0
+        return self.pipeline is not None and self.ledger.leads
 
 
 async def serve_run_health(
@@ -56,6 +57,6 @@ async def serve_run_health(
             telemetry.health_host,
             telemetry.health_port,
             status=status,
-            ready=health.ready,
+            why_not_ready=health.why_not_ready,
             leads=health.leads,
         )

@@ -53,9 +53,9 @@ class Leadership:
         """Return in one line which daemon has what this run waits for; empty if it leads."""
         return "" if not self.held else f"standby: {waiting_words(self.held)}"
 
-    def as_json(self) -> Mapping[str, object]:
-        """Return the state as JSON values."""
-        return {"leading": self.leading, "waits_for": [held_json(one) for one in self.held]}
+    def as_json(self, *, leads: bool) -> Mapping[str, object]:
+        """Return the state as JSON values; ``leads`` is False if the leases may have run out."""
+        return {"leading": leads, "waits_for": [held_json(one) for one in self.held]}
 
 
 def waiting_words(held: Sequence[HeldLease]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -21,6 +22,7 @@ from dispatcher.app.health import RunHealth, serve_run_health
 from dispatcher.app.http_intake import serve_intake
 from dispatcher.app.leadership import Leadership
 from dispatcher.app.leases import find_leases
+from dispatcher.app.ledger_presence import LedgerPresence
 from dispatcher.app.loop_lag import LoopLag
 from dispatcher.app.oauth_clients import open_credentials, open_pool, preflight
 from dispatcher.app.order_changes import follow_orders
@@ -36,6 +38,7 @@ from dispatcher.app.service_status import ServiceStatus
 from dispatcher.app.sinks import start_sinks
 from dispatcher.app.snapshot import SnapshotTaker
 from dispatcher.app.standby import Standby
+from dispatcher.app.store import open_store
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
 from dispatcher.app.webhooks import Webhooks
 from dispatcher.domain.errors import DispatcherError
@@ -112,7 +115,8 @@ class OneRun:
         several = len(settings.campaigns) > 1
         self._log = structlog.get_logger(campaign=EVERY_CAMPAIGN if several else settings.campaign)
         self._leadership = Leadership(self._log)
-        self._health: RunHealth | None = None
+        self._ledger = LedgerPresence(self._leadership, self._telemetry, self._log)
+        self._health = RunHealth(self._ledger, self._leadership)
         self._snapshots = SnapshotTaker(settings, self._telemetry, self._leadership)
         manager = ServiceManager(os.environ if order.signals else {})
         self._service = ServiceStatus(self._telemetry.snapshots, manager)
@@ -148,8 +152,9 @@ class OneRun:
             if not self._stop.signals:
                 raise
             outcome = RunOutcome.DRAINED if self._stop.signals == 1 else None
-            standby = bool(self._leadership.held)
-            return RunResult(outcome, self._telemetry.snapshots(), {}, standby=standby)
+            words = "as standby" if self._leadership.held else ""
+            words = "for the server of its ledger" if self._ledger.is_waiting else words
+            return RunResult(outcome, self._telemetry.snapshots(), {}, words)
 
     async def _run(self) -> RunResult:
         settings, telemetry = self._settings, self._telemetry
@@ -159,10 +164,13 @@ class OneRun:
             telemetry.open(stack, stream, signals=order.signals)
             self._service.start(stack)
             self._credentials = open_credentials(settings, self._clock, stack)
+            if settings.ledger.url:  # others may see what it waits for
+                await self._report_health(stack)
+                self._ledger.report(stack)
+            opening = partial(open_store, settings, adopt=order.adopt)
+            opened = partial(self._ledger.open, opening, settings.ledger, once=order.once)
             lead = partial(self._lead, stack)
-            run_store = await open_run_store(
-                settings, stack, lead, once=order.once, adopt=order.adopt
-            )
+            run_store = await open_run_store(settings, stack, opened, lead, once=order.once)
             await self._webhooks.start(run_store.store.notice_log(), stack)
             try:
                 outcome = await self._run_campaigns(stack, run_store)
@@ -177,16 +185,15 @@ class OneRun:
         """Return when the run may begin: when it has its leases, if its ledger is on a server."""
         settings = self._settings
         self._snapshots.store = store
-        self._health = self._service.health = RunHealth(store, self._leadership)
-        await serve_run_health(stack, settings, self._health, self._health_status)
+        if not settings.ledger.url:
+            await self._report_health(stack)
         commands = self._commands.by_name(store)
         await serve_run_page(stack, settings, store, self._snapshots.take, commands)
         if not settings.ledger.url:
             self._leadership.lead()
             return
         posted = [] if self._order.once else [*map(settings.only, settings.campaigns)]
-        standby = Standby(store, self._leadership, self._telemetry, self._view, posted, self._log)
-        standby.report(stack)
+        standby = Standby(store, self._leadership, self._telemetry, self._view, posted)
         await standby.take(await find_leases(settings, self._credentials, self._log))
 
     async def _run_campaigns(
@@ -209,8 +216,7 @@ class OneRun:
         loop_lag = LoopLag()
         options = pipeline_options(settings, loop_lag, once=order.once)
         pipeline = Pipeline(campaign_runs, pool, self._clock, options)
-        if self._health is not None:
-            self._health.pool, self._health.pipeline = pool, pipeline
+        self._health.pool, self._health.pipeline = pool, pipeline
         follow_orders(stack, store, pipeline)
         log, webhooks = store.lineage_log(), self._webhooks.by_name
         self._snapshots.sinks = start_sinks(settings, log, stack, campaigns[0].events, webhooks)
@@ -246,9 +252,17 @@ class OneRun:
         facts_of = {name: with_counts(facts, totals.get(name)) for name in names}
         await self._webhooks.end_runs(facts_of)
 
+    async def _report_health(self, stack: AsyncExitStack) -> None:
+        """Serve the health, and let the service manager know of it."""
+        self._service.health = self._health
+        await serve_run_health(stack, self._settings, self._health, self._health_status)
+
     def _health_status(self) -> Mapping[str, object]:
-        """Return the status of the run for its page; with a ledger on a server, who leads."""
+        """Return the status of the run for its page; with a ledger on a server also who leads."""
         status = self._telemetry.status(self._stop.in_flight)
         if not self._settings.ledger.url:
             return status
-        return {**status, "leader": self._leadership.as_json()}
+        since = self._ledger.away_since
+        away = 0.0 if since is None else round(time.time() - since, 1)
+        leader = self._leadership.as_json(leads=self._ledger.leads)
+        return {**status, "leader": leader, "ledger": {"away_seconds": away}}

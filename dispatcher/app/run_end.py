@@ -20,14 +20,14 @@ class RunResult:
     """How a run ended: ``ending`` is None when a second signal ended it at once.
 
     By campaign: ``snapshots`` of this run, and ``totals`` of all runs, which are empty when a
-    signal came before the ledger was open. ``standby`` means that it waited for its leases until
-    then.
+    signal came before the ledger was open. ``waited_for`` says in words what the run waited for
+    until then; empty if it did not wait.
     """
 
     ending: RunOutcome | None
     snapshots: Mapping[str, Snapshot]
     totals: Mapping[str, Totals]
-    standby: bool = False
+    waited_for: str = ""
 
 
 def ended(outcome: RunOutcome | None) -> Facts:

@@ -21,7 +21,8 @@ _SIGNS_OF_LIFE = 3
 class ServiceStatus:
     """Reports from the event loop, so that a blocked loop is noticed by the watchdog.
 
-    ``snapshots`` returns the statistics of each campaign. ``health`` comes when the ledger is open.
+    ``snapshots`` returns the statistics of each campaign. ``health`` comes before the ledger is
+    open.
     """
 
     def __init__(
@@ -62,20 +63,28 @@ class ServiceStatus:
             self._manager.send(**fields)
 
     def _is_up(self) -> bool:
-        """Return True if the run leads, or waits as standby."""
+        """Return True if the run leads, or waits: as standby, or for the server of its ledger.
+
+        The service manager starts others meanwhile, among them perhaps that server.
+        """
         health = self.health
-        return health is not None and (health.pipeline is not None or bool(health.leadership.held))
+        if health is None:
+            return False
+        waits = bool(health.leadership.held) or health.ledger.is_waiting
+        return health.pipeline is not None or waits
 
     def _words(self) -> str:
         health = self.health
         if health is None:
             return "stopping" if self._stopping else "starting"
+        if health.ledger.is_waiting:
+            return "stopping" if self._stopping else "waiting: the ledger is away"
         if health.pipeline is None:
             return health.leadership.words() or "starting"
         words = status_words(self._snapshots(), health.pipeline.in_flight)
         if self._stopping:
             return f"draining: {words}"
-        return words if health.store.away_since is None else f"the ledger is away: {words}"
+        return words if health.ledger.away_since is None else f"the ledger is away: {words}"
 
     async def _repeat(self) -> None:
         watchdog = self._manager.watchdog_seconds

@@ -358,12 +358,14 @@ class SinkLagged:
 class LeaderState:
     """Whether this run has the leases of its campaigns, emitted several times a minute.
 
-    Only a run whose ledger is on a server emits it. ``away`` is for how many seconds the ledger has
-    not answered; 0 if it does.
+    Only a run whose ledger is on a server emits it. ``leading`` is False as soon as the leases may
+    have run out. ``away`` is for how many seconds the ledger has not answered; 0 if it does.
+    ``is_standby`` means that another run had the leases when the ledger answered last.
     """
 
     leading: bool
     away: float = 0.0
+    is_standby: bool = False
 
 
 Event = (

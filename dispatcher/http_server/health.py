@@ -21,14 +21,14 @@ async def serve_health(
     port: int,
     *,
     status: Callable[[], Mapping[str, object]],
-    ready: Callable[[], bool],
+    why_not_ready: Callable[[], str],
     leads: Callable[[], bool],
 ) -> str:
     """Serve ``GET /healthz``, ``/readyz``, ``/leaderz`` and ``/status`` until the stack is closed.
 
-    ``/healthz`` responds 200 for as long as the event loop runs; ``/readyz`` 200 or 503 by
-    ``ready``; ``/leaderz`` by ``leads``; ``/status`` what ``status`` returns. Port 0 takes a free
-    one. Returns the URL.
+    ``/healthz`` responds 200 for as long as the event loop runs; ``/readyz`` 200, or 503
+    with the reason that ``why_not_ready`` returns; ``/leaderz`` by ``leads``; ``/status`` what
+    ``status`` returns. Port 0 takes a free one. Returns the URL.
 
     Raises:
         HealthAddressError: the address cannot be listened on.
@@ -39,7 +39,8 @@ async def serve_health(
         return HTTPStatus.OK, {"alive": True}
 
     async def readyz(_path: str, _body: bytes) -> JsonResponse:
-        return _verdict("ready", yes=ready())
+        reason = why_not_ready()
+        return _verdict("ready", yes=not reason, **({"reason": reason} if reason else {}))
 
     async def leaderz(_path: str, _body: bytes) -> JsonResponse:
         return _verdict("leader", yes=leads())
@@ -61,5 +62,5 @@ async def serve_health(
     return f"http://{f'[{host}]' if ':' in host else host}:{runner.addresses[0][1]}"
 
 
-def _verdict(name: str, *, yes: bool) -> JsonResponse:
-    return HTTPStatus.OK if yes else HTTPStatus.SERVICE_UNAVAILABLE, {name: yes}
+def _verdict(name: str, *, yes: bool, **more: str) -> JsonResponse:
+    return HTTPStatus.OK if yes else HTTPStatus.SERVICE_UNAVAILABLE, {name: yes, **more}

@@ -20,6 +20,7 @@ from dispatcher.ports.ledger_values import Claim as Claim
 from dispatcher.ports.ledger_values import InDoubtContact as InDoubtContact
 from dispatcher.ports.ledger_values import Intent as Intent
 from dispatcher.ports.ledger_values import KnownEffects as KnownEffects
+from dispatcher.ports.ledger_values import LedgerAwayError as LedgerAwayError
 from dispatcher.ports.ledger_values import LedgerError as LedgerError
 from dispatcher.ports.ledger_values import Limits as Limits
 from dispatcher.ports.ledger_values import Overview as Overview

@@ -22,6 +22,10 @@ class LedgerError(DispatcherError):
     exit_code = ExitCode.LEDGER
 
 
+class LedgerAwayError(LedgerError):
+    """The server of the ledger does not answer now, or cannot be written; it may later."""
+
+
 @value_class
 class Claim:
     """A contact that is claimed for a worker. ``id`` is the ledger's own number of it.

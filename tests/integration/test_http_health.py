@@ -14,21 +14,28 @@ from dispatcher.telemetry.stats.run_stats import RunStats
 
 
 async def test_the_four_pages():
-    """/healthz is 200, /readyz and /leaderz follow the run, /status is the tally as JSON."""
-    tally, ready, leads = RunStats(), [False], [False]
+    """/healthz is 200, /readyz and /leaderz follow the run, /status is the tally as JSON.
+
+    Who is not ready says why.
+    """
+    tally, reasons, leads = RunStats(), ["ledger_away"], [False]
     tally.emit(
         Settled("k", "c", Status.PARKED, Reason.IDENTITY, None, None, None, "r", seconds=1.0)
     )
     async with AsyncExitStack() as stack:
         address = await serve_health(
             stack, "127.0.0.1", 0, status=lambda: as_json(tally.snapshot()),
-            ready=lambda: ready[0], leads=lambda: leads[0],
+            why_not_ready=lambda: reasons[0], leads=lambda: leads[0],
         )  # fmt: skip
         client = await stack.enter_async_context(aiohttp.ClientSession(address))
         assert (await client.get("/healthz")).status == 200
-        assert (await client.get("/readyz")).status == 503
-        ready[0] = True
-        assert (await client.get("/readyz")).status == 200
+        refused = await client.get("/readyz")
+        assert (refused.status, await refused.json()) == (
+            503, {"ready": False, "reason": "ledger_away"},
+        )  # fmt: skip
+        reasons[0] = ""
+        accepted = await client.get("/readyz")
+        assert (accepted.status, await accepted.json()) == (200, {"ready": True})
         standby = await client.get("/leaderz")
         assert (standby.status, await standby.json()) == (503, {"leader": False})
         leads[0] = True
@@ -43,7 +50,7 @@ async def test_the_four_pages():
 async def serve_once(host, port):
     """Serve on an address, and stop; return the port."""
     async with AsyncExitStack() as stack:
-        address = await serve_health(stack, host, port, status=dict, ready=bool, leads=bool)
+        address = await serve_health(stack, host, port, status=dict, why_not_ready=str, leads=bool)
     return int(address.rsplit(":", 1)[1])
 
 

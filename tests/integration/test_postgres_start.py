@@ -1,9 +1,11 @@
 """What a run needs of a server and a database, before it sends anything."""
 
+import pkgutil
 import time
 from contextlib import contextmanager
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from dispatcher.domain.contact import Contact
@@ -11,10 +13,17 @@ from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers.postgres import address as address_module
-from dispatcher.ledgers.postgres.address import connect
+from dispatcher.ledgers.postgres.address import PostgresAddress, connect
 from dispatcher.ledgers.postgres.store import PostgresStore
 from dispatcher.ledgers.registration import CopiedLedgerError
-from dispatcher.ports import Batch, CommandError, Intent, LedgerError, Settlement
+from dispatcher.ports import (
+    Batch,
+    CommandError,
+    Intent,
+    LedgerAwayError,
+    LedgerError,
+    Settlement,
+)
 from dispatcher.ports.questions import BEGINNING, LineageRows
 from tests.support.postgres_ledger import address_of
 from tests.support.servers import pgbouncer
@@ -111,6 +120,87 @@ async def test_no_server(address):
     assert "does not answer" in await refusal(
         replace(address, url="postgresql://dispatcher@127.0.0.1:1/none")
     )
+
+
+@pytest.mark.parametrize(
+    "step", ["check_server", "check_schema", "migrate", "register_location", "reads.last_id"]
+)
+async def test_a_server_that_goes_away_in_a_start_may_come_back(
+    ledger_databases, monkeypatch, step
+):
+    """Whatever step a failover interrupts: the start can be repeated, and nothing is lost."""
+    address, ends = ledger_databases.create_empty(), iter([True])
+    target = "dispatcher.ledgers.postgres.store." + step
+    whole = pkgutil.resolve_name(target)
+
+    def cut(connection, *arguments, **more):
+        found = whole(connection, *arguments, **more)
+        if next(ends, False):
+            connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return found
+
+    monkeypatch.setattr(target, cut)
+    with pytest.raises(LedgerAwayError):
+        await PostgresStore.open(address)
+    store = await PostgresStore.open(address)
+    await deliver(store, 1)
+    await store.close()
+    ledger_databases.drop(address)
+
+
+async def test_a_server_that_is_full_may_have_room_later(postgres_server, address):
+    """Connections of others end."""
+    postgres_server.execute("CREATE ROLE full_up LOGIN PASSWORD 'p-1' CONNECTION LIMIT 0")
+    url = address.url.replace("//dispatcher@", "//full_up@")
+    with pytest.raises(LedgerAwayError, match="too many connections"):
+        await PostgresStore.open(replace(address, url=url, password="p-1"))
+    postgres_server.execute("DROP ROLE full_up")
+
+
+async def test_a_server_that_recovers_will_be_written_later():
+    """It says so before it takes connections, and a standby until it is promoted."""
+    for words in ("starting up", "in recovery mode", "not yet accepting connections"):
+        said = psycopg.OperationalError(f"failed: FATAL:  the database system is {words}")
+        found = address_module.translate_error(PostgresAddress("postgresql://r@db/x"), said)
+        assert isinstance(found, LedgerAwayError)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'FATAL:  password authentication failed for user "r"',
+        'FATAL:  Peer authentication failed for user "r"',
+        'FATAL:  database "x" does not exist',
+        'FATAL:  permission denied for database "x"',
+        'FATAL:  pg_hba.conf rejects connection for host "h"',
+        'FATAL:  unrecognized configuration parameter "foo"',
+        "FATAL:  no such database: x",
+        'invalid sslmode value: "foo"',
+        'invalid integer value "a" for connection option "keepalives_idle"',
+        "channel binding required, but SSL not in use",
+        'private key file "k" has group or world access',
+    ],
+)
+def test_what_no_wait_cures_is_no_absence(words):
+    said = psycopg.OperationalError(f"connection failed: {words}")
+    found = address_module.translate_error(PostgresAddress("postgresql://r@db/x"), said)
+    assert not isinstance(found, LedgerAwayError)
+    assert "the server says" not in str(found)  # it says what to do
+
+
+async def test_a_server_that_is_silent_in_a_start_is_away(address, postgres_server, monkeypatch):
+    """A frozen server still acknowledges, so no error comes by itself."""
+    monkeypatch.setattr("dispatcher.ledgers.postgres.watchdog.ANSWER_SECONDS", 0.3)
+
+    def freeze(*_):
+        postgres_server.freeze()
+
+    monkeypatch.setattr("dispatcher.ledgers.postgres.store.check_server", freeze)
+    try:
+        with pytest.raises(LedgerAwayError):
+            await PostgresStore.open(address)
+    finally:
+        postgres_server.thaw()
 
 
 async def test_an_empty_database_becomes_a_ledger(ledger_databases):

@@ -43,7 +43,9 @@ def messages(tmp_path):
 @dataclass
 class Health:
     pipeline: object = None
-    store: object = field(default_factory=lambda: SimpleNamespace(away_since=None))
+    ledger: object = field(
+        default_factory=lambda: SimpleNamespace(away_since=None, is_waiting=False)
+    )
     leadership: object = field(
         default_factory=lambda: SimpleNamespace(held=(), words=lambda: "standby: two leads")
     )
@@ -58,7 +60,7 @@ def service(tmp_path, health=None, **environment):
 
 
 def test_a_start_may_take_long_and_ends_with_ready_once(messages, tmp_path):
-    """Until then each report extends the time of the start, as while the ledger is away."""
+    """Until then each report extends the time of the start."""
     status, _ = service(tmp_path)
     status.report()
     status.health = Health()
@@ -82,6 +84,14 @@ def test_a_standby_is_ready(messages, tmp_path):
     assert messages() == [{"READY": "1", "STATUS": "standby: two leads"}]
 
 
+def test_a_run_that_waits_for_its_ledger_is_ready(messages, tmp_path):
+    """The service manager may have to start the server, which it does after this service."""
+    status, _ = service(tmp_path, Health())
+    status.health.ledger.is_waiting = True
+    status.report()
+    assert messages() == [{"READY": "1", "STATUS": "waiting: the ledger is away"}]
+
+
 def test_the_status_line_has_the_counts(messages, tmp_path):
     """By status, and whether the ledger is away; a drain has the line, too."""
     status, stats = service(tmp_path, Health(SimpleNamespace(in_flight=2)))
@@ -90,7 +100,7 @@ def test_the_status_line_has_the_counts(messages, tmp_path):
     )
     status.report()
     counts = "cart: 5 notified, 1 parked; in flight: 2"
-    status.health.store.away_since = 1.0
+    status.health.ledger.away_since = 1.0
     status.report()
     status.stop()
     status.stop()

@@ -14,9 +14,9 @@ from dispatcher.app import standby, wiring
 from dispatcher.app.health import RunHealth
 from dispatcher.app.leadership import Leadership
 from dispatcher.app.leases import client_identity, find_leases
+from dispatcher.app.ledger_presence import LedgerPresence
 from dispatcher.app.oauth_clients import open_credentials
 from dispatcher.app.standby import Standby
-from dispatcher.domain.events import LeaderState
 from dispatcher.engine.clock import SystemClock
 from dispatcher.ports import (
     BearerToken,
@@ -88,7 +88,7 @@ class View:
 
 def waiting(store, view=None, posted=()):
     log = structlog.get_logger()
-    return Standby(store, Leadership(log), Telemetry(), view, posted, log)
+    return Standby(store, Leadership(log), Telemetry(), view, posted)
 
 
 @in_virtual_time
@@ -128,7 +128,7 @@ async def test_a_standby_looks_each_second_and_says_whom_it_waits_for():
         ("run.standby", "client 3f2a", "two"),
         ("run.took_over", None, None),
     ]
-    assert one._leadership.as_json() == {"leading": True, "waits_for": []}
+    assert one._leadership.as_json(leads=True) == {"leading": True, "waits_for": []}
 
 
 async def test_a_standby_refuses_posts_and_says_who_leads(monkeypatch):
@@ -166,26 +166,6 @@ async def test_a_standby_refuses_posts_and_says_who_leads(monkeypatch):
 async def test_a_store_that_fails_ends_the_wait():
     with pytest.raises(LedgerError, match="it is gone"):
         await waiting(Store([held()], LedgerError("it is gone"))).take([CART])
-
-
-@in_virtual_time
-async def test_it_is_reported_who_leads_and_how_long_the_ledger_is_away():
-    """The log has the beginning and the end of an absence, each once."""
-    store = Store([held()])
-    one = waiting(store)
-    with capture_logs() as lines:
-        async with AsyncExitStack() as stack:
-            one.report(stack)
-            await asyncio.sleep(standby.STATE_SECONDS / 2)
-            store.away_since = standby.time.time() - 20.0
-            await asyncio.sleep(2 * standby.STATE_SECONDS)
-            store.away_since = None
-            one._leadership.lead()
-            await asyncio.sleep(standby.STATE_SECONDS)
-    states = one._telemetry.shared_sink.of_type(LeaderState)
-    assert [state.leading for state in states] == [False, False, False, True]
-    assert [state.away > 0 for state in states] == [False, True, True, False]
-    assert [line["event"] for line in lines] == ["ledger.away", "ledger.back"]
 
 
 @pytest.fixture
@@ -256,17 +236,19 @@ class Part:
 def test_a_standby_is_ready_and_only_the_leader_leads():
     """While the ledger is away nobody is ready; who starts or is halted is not ready, either."""
     store, leadership = Store(), Leadership(structlog.get_logger())
-    health = RunHealth(store, leadership)
-    assert (health.ready(), health.leads()) == (False, False)
+    ledger = LedgerPresence(leadership, Telemetry(), structlog.get_logger())
+    health = RunHealth(ledger, leadership)
+    assert (health.why_not_ready(), health.leads()) == ("starting", False)
+    ledger.store = store
     leadership.wait_for([held()])
-    assert (health.ready(), health.leads()) == (True, False)
+    assert (health.why_not_ready(), health.leads()) == ("", False)
     leadership.lead()
-    assert (health.ready(), health.leads()) == (False, False)
+    assert (health.why_not_ready(), health.leads()) == ("starting", False)
     health.pool, health.pipeline = Part(), Part()
-    assert (health.ready(), health.leads()) == (True, True)
+    assert (health.why_not_ready(), health.leads()) == ("", True)
     health.pool = Part(halted_since=1.0)
-    assert (health.ready(), health.leads()) == (False, True)
+    assert (health.why_not_ready(), health.leads()) == ("halted", True)
     health.pool, store.away_since = Part(), 1.0
-    assert (health.ready(), health.leads()) == (False, True)
+    assert (health.why_not_ready(), health.leads()) == ("ledger_away", True)
     store.left = lambda: -1.0
-    assert (health.ready(), health.leads()) == (False, False)
+    assert (health.why_not_ready(), health.leads()) == ("ledger_away", False)

@@ -124,10 +124,10 @@ def test_a_ledger_that_is_away_is_judged_without_gauges():
     world = World()
     world.run(60, healthy)
     first = len(world.judged)
-    for leading in (False, True):
+    for leading, is_standby in ((False, True), (True, False)):
         for away in range(2, 61, 2):
             world.now += 2.0
-            world.sink.emit(LeaderState(leading, float(away)))
+            world.sink.emit(LeaderState(leading, float(away), is_standby))
     named = world.named(first)
     assert set(named) == {Cause.OK, Cause.LEDGER_AWAY}
     assert named[Cause.LEDGER_AWAY] == (60 - 30) / 2 + 1
@@ -136,6 +136,16 @@ def test_a_ledger_that_is_away_is_judged_without_gauges():
     after = world.run(60, healthy)
     assert after[Cause.OK] >= 20
     assert world.judged[-1].condition.cause is Cause.OK
+
+
+def test_a_ledger_that_is_away_is_judged_before_the_run_leads_and_after_its_leases():
+    """At a start nobody may lead; a leader cannot renew its leases, and does not lead any more."""
+    world = World()
+    for away in range(2, 61, 2):
+        world.now += 2.0
+        world.sink.emit(LeaderState(leading=False, away=float(away)))
+    assert world.judged[-1].condition.cause is Cause.LEDGER_AWAY
+    assert world.named(0)[Cause.LEDGER_AWAY] == (60 - 30) / 2 + 1
 
 
 @pytest.mark.parametrize("status", ["503", "500", "timeout", "reset", "not_sent"])

@@ -124,8 +124,8 @@ def run(  # noqa: PLR0913 - one parameter for each option
         adopt=adopt,
         accepted=accepted,
     )
-    if result.standby:
-        return _end_standby(settings, result)
+    if result.waited_for:
+        return _end_wait(settings, result)
     for campaign, totals in result.totals.items():
         summary.show_totals(console, campaign, totals)
     summary.show_campaigns(console, result.snapshots)
@@ -136,10 +136,10 @@ def run(  # noqa: PLR0913 - one parameter for each option
     return code
 
 
-def _end_standby(settings: Settings, result: app.RunResult) -> ExitCode:
+def _end_wait(settings: Settings, result: app.RunResult) -> ExitCode:
     """Report the end of a run that had no turn: there is nothing to sum up."""
     code = ExitCode.STOPPED if result.ending is None else ExitCode.DONE
-    words = "ended while it waited as standby; it has sent nothing"
+    words = f"ended while it waited {result.waited_for}; it has sent nothing"
     remember_words(words)
     say(f"{settings.title}: {words} (exit code {code.value})")
     return code

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dispatcher.ports import LedgerError
+from dispatcher.ports import LedgerAwayError, LedgerError
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -110,7 +110,7 @@ def connect(
     ``plain_plans`` statements are planned as for large tables, once (`PLAIN_PLANS`).
 
     Raises:
-        ServerAwayError: no server answers; it may come back.
+        LedgerAwayError: no server answers; it may come back.
         LedgerError: the address is wrong, or the server refuses.
 
     """
@@ -175,21 +175,17 @@ def limit_transactions(connection: "Connection[Any]", address: PostgresAddress) 
         connection.execute(f"SET transaction_timeout = '{TRANSACTION_SECONDS}s'")
 
 
-class ServerAwayError(LedgerError):
-    """The server does not answer now. It may come back."""
-
-
 def translate_error(address: PostgresAddress, error: Exception) -> LedgerError:
     """Return the error that says in words what failed, without a secret.
 
-    An `ServerAwayError` means that the same may succeed later.
+    A `LedgerAwayError` means that the same may succeed later.
     """
     said = first_line(error, address)
     code = getattr(error, "sqlstate", None) or ""
     if "read-only" in said:
-        said = f"no server that can be written: {said}"
+        said = f"no server that can be written: {said}; name the hosts of all servers in ledger.url"
     if is_away(error):
-        return ServerAwayError(str(ledger_error(address, f"the server does not answer ({said})")))
+        return LedgerAwayError(str(ledger_error(address, f"the server does not answer ({said})")))
     by_words = next((hint for words, hint in _FOR_GOOD.items() if words in str(error)), None)
     known = _MESSAGES.get(code) or _MESSAGES.get(code[:2]) or by_words
     return ledger_error(address, f"{known} ({said})" if known else f"the server says: {said}")
@@ -211,16 +207,27 @@ _LATER = ("53300", "55P03", "40001", "40P01", "25006", "25P03", "25P04")
 """Too many connections, a lock, a conflict of transactions, a server that only reads for now."""
 _LOGIN = "the server refuses the login; check ledger.url, ledger.password_file and _variable"
 _CERTIFICATE = "a certificate is missing or wrong; check the ssl options of ledger.url"
+_OPTIONS = "correct the options of ledger.url"
 _FOR_GOOD = {
     "unsupported startup parameter": "this is a pooler; set ledger.pooler = true",
-    "password authentication failed": _LOGIN,
+    "authentication failed": _LOGIN,
     "no password supplied": "the server wants a password; set ledger.password_file or _variable",
     "certificate": _CERTIFICATE,
+    "private key": _CERTIFICATE,
     "does not support SSL": "the server has no encryption; correct sslmode in ledger.url",
     "no pg_hba.conf entry": "the server does not let this user in from here; see its pg_hba.conf",
+    "pg_hba.conf rejects": "the server does not let this user in from here; see its pg_hba.conf",
+    "permission denied for database": "grant CONNECT on the database to this user",
+    "no such database": "this pooler does not know the database; see its configuration",
+    "no such user": "this pooler does not know the user; see its configuration",
     "does not exist": "create it, or correct ledger.url",
     "not permitted to log in": _LOGIN,
-    "invalid connection option": "correct the options of ledger.url",
+    "invalid connection option": _OPTIONS,
+    "invalid integer value": _OPTIONS,
+    "invalid value for parameter": _OPTIONS,
+    ' value: "': _OPTIONS,
+    "unrecognized configuration parameter": _OPTIONS,
+    "channel binding required": _OPTIONS,
     "invalid port": "correct the port in ledger.url",
 }
 """Words of errors without a code, which do not end by themselves, and what to do."""

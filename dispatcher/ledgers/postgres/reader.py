@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dispatcher.domain.errors import DispatcherError
 from dispatcher.ledgers.postgres.address import (
     PostgresAddress,
-    ServerAwayError,
     connect,
     is_away,
     ledger_error,
@@ -20,6 +19,7 @@ from dispatcher.ledgers.postgres.address import (
 )
 from dispatcher.ledgers.postgres.availability import Availability
 from dispatcher.ledgers.postgres.watchdog import Watchdog
+from dispatcher.ports import LedgerAwayError
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -91,7 +91,7 @@ class PostgresReader:
                 raise copy(self._shared.failure)
             try:
                 found = self._read_once(run)
-            except ServerAwayError as error:
+            except LedgerAwayError as error:
                 self._availability.wait(error)
             except psycopg.Error as error:
                 broken = self._connection is None or self._connection.closed

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from dispatcher.ledgers.postgres.address import PostgresAddress, ledger_error
-from dispatcher.ports import LedgerError
+from dispatcher.ports import LedgerAwayError, LedgerError
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -21,17 +21,17 @@ def check_server(connection: "Connection[Any]", address: PostgresAddress) -> Non
     """Check that what a server confirms is durable, and that it can be written.
 
     Raises:
-        LedgerError: it is not, or it cannot.
+        LedgerAwayError: it cannot be written now; another one may have become the primary.
+        LedgerError: it may lose what it confirms, or has another encoding.
 
     """
     row = connection.execute(_FACTS).fetchone()
     assert row is not None  # noqa: S101 - it returns one row
     fsync, commit, standbys, encoding, pages, replica, read_only = row
     if replica or read_only == "on":
-        raise ledger_error(
-            address,
-            "this server only reads; name the hosts of all servers in ledger.url, and the one that "
-            "can be written is found",
+        raise LedgerAwayError(
+            f"ledger {address.name}: this server only reads at present; name the hosts of all "
+            "servers in ledger.url, and the one that can be written is found"
         )
     if encoding != "UTF8":
         raise ledger_error(

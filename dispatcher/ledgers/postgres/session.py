@@ -8,13 +8,13 @@ contacts.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from dispatcher.ledgers.postgres.address import (
     PLAIN_PLANS,
     PostgresAddress,
-    ServerAwayError,
     connect,
     is_away,
     ledger_error,
@@ -34,7 +34,7 @@ from dispatcher.ledgers.postgres.leases import (
 )
 from dispatcher.ledgers.postgres.recent_groups import LostContact, RecentGroups
 from dispatcher.ledgers.postgres.watchdog import Watchdog
-from dispatcher.ports import Admitted, Claim, LedgerError
+from dispatcher.ports import Admitted, Claim, LedgerAwayError, LedgerError
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -106,19 +106,26 @@ class Session:
         assert self._me is not None  # noqa: S101 - `open` was called
         return self._me
 
-    def open(self, name: str, prepare: "Callable[[Connection[Any]], None]") -> None:
+    def open(
+        self, name: str, prepare: "Callable[[Connection[Any]], None]", *, patient: bool = False
+    ) -> None:
         """Connect once, call ``prepare``, and register this run.
 
+        A server that is silent for too long is away; ``patient``: ``prepare`` may take its time.
+
         Raises:
+            LedgerAwayError: the server does not answer now.
             LedgerError: it cannot be used.
 
         """
         connection = connect(self._address, plain_plans=True)
+        guard = nullcontext() if patient else self._watchdog.guard(connection)
         try:
-            connection.add_notice_handler(self._note_warning)
-            prepare(connection)
-            limit_transactions(connection, self._address)
-            self._me = register(connection, self._address, name)
+            with guard:
+                connection.add_notice_handler(self._note_warning)
+                prepare(connection)
+                limit_transactions(connection, self._address)
+                self._me = register(connection, self._address, name)
         except self._psycopg.Error as error:
             connection.close()
             raise translate_error(self._address, error) from None
@@ -235,7 +242,7 @@ class Session:
                 if tries <= 0:
                     raise
                 self._after(error)
-            except ServerAwayError as error:
+            except LedgerAwayError as error:
                 self.availability.wait(error)
             else:
                 self.tenure.renewed(started)
@@ -289,7 +296,7 @@ class Session:
         """
         try:
             connection = connect(self._address, plain_plans=True)
-        except ServerAwayError:
+        except LedgerAwayError:
             raise
         except LedgerError as error:
             raise self._failed(error) from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import structlog
 
+from dispatcher.drivers.threads import call_in_thread
 from dispatcher.ledgers.postgres import campaign_rows, reads
 from dispatcher.ledgers.postgres.address import PostgresAddress, ledger_error
 from dispatcher.ledgers.postgres.availability import Availability
@@ -62,7 +63,7 @@ class _Opened:
         self.session = Session(address, self.tenure, self.availability, self._lost)
         self._now, self._adopt = now, adopt
         try:
-            self.session.open(name, self._prepare)
+            self.session.open(name, self._prepare, patient=adopt)
         except BaseException:
             self.session.close()
             raise
@@ -114,11 +115,12 @@ class PostgresStore:
 
         Raises:
             CopiedLedgerError: it is a copy, and ``adopt`` is False.
+            LedgerAwayError: the server does not answer now, or cannot be written.
             LedgerError: it cannot be used; the message says what to do.
 
         """
         work = partial(_Opened, address, now, name, adopt=adopt)
-        opening = asyncio.ensure_future(asyncio.to_thread(work))
+        opening = asyncio.ensure_future(call_in_thread(work))
         try:
             opened = await asyncio.shield(opening)
         except asyncio.CancelledError:

@@ -172,9 +172,12 @@ class ConditionTracker(HandlerSink):
             self._halts.end(event)
 
     def _look_at_ledger(self, event: LeaderState) -> None:
-        """Judge by the last gauges while the ledger is away: there are no others then."""
+        """Judge by the last gauges while the ledger is away: there are no others then.
+
+        A standby leaves that to its leader, which may still reach the ledger.
+        """
         self._away = event.away
-        if event.leading and event.away:
+        if event.away and not event.is_standby:
             self._judge(self._gauges)
 
     def _judge(self, gauges: Gauges) -> None:

@@ -128,9 +128,14 @@ class Cluster:
         log_end = (self.folder / "log").read_text(errors="replace")[-1000:]
         raise AssertionError(f"PostgreSQL has ended: {log_end}")
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the server was started, and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """End the server and all its processes at once, as a machine that is gone."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None or not self.is_running:
             return
         process = psutil.Process(self._process.pid)
         children = process.children(recursive=True)
@@ -151,7 +156,7 @@ class Cluster:
 
     def stop(self) -> None:
         """End the server as soon as it can, in whatever state it is."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None or not self.is_running:
             return
         self.server.thaw()
         self._process.send_signal(signal.SIGQUIT)
