@@ -84,16 +84,19 @@ def show_counts(*names: str, live: bool | None) -> Iterator[Callable[..., None]]
         yield show_bars
 
 
-def progress_view(console: Console, *, live: bool) -> ProgressView:
-    """Return a live view or plain lines."""
-    return LiveView(console) if live else PlainView(console)
+def progress_view(console: Console, *, live: bool, json_log: bool = False) -> ProgressView:
+    """Return a live view or plain lines; ``json_log``: a log in JSON goes to standard error."""
+    return LiveView(console) if live else PlainView(console, says_standby=not json_log)
 
 
 class PlainView:
-    """One line every ten seconds, and one for each campaign where there are several."""
+    """One line every ten seconds, and one for each campaign where there are several.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    Without ``says_standby`` only the log has the standby, as its event ``run.standby``.
+    """
+
+    def __init__(self, console: Console, *, says_standby: bool = True) -> None:
+        self._console, self._says_standby = console, says_standby
         self._timer = LineTimer()
         self._waits_for = ""
 
@@ -109,8 +112,8 @@ class PlainView:
         """Leave the lines as they are."""
 
     def show_standby(self, words: str) -> None:
-        """Print what a standby waits for: once, and then every ten seconds."""
-        if words != self._waits_for or self._timer.is_due():
+        """Print what a standby waits for, once for each leader."""
+        if self._says_standby and words != self._waits_for:
             self._waits_for = words
             self._console.out(words, highlight=False)
 

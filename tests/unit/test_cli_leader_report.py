@@ -8,10 +8,12 @@ from rich.console import Console
 from dispatcher.app.control import client
 from dispatcher.app.leadership import held_json
 from dispatcher.cli import progress
+from dispatcher.cli.commands import run
 from dispatcher.cli.leader_report import is_led, leader_lines
 from dispatcher.cli.progress import progress_view
 from dispatcher.ports import HeldLease, Lease, LeaseKind
 from dispatcher.ports.orders import PauseOrder
+from tests.support.least_settings import settings
 
 SINCE = 1_790_000_000.0
 
@@ -72,19 +74,41 @@ def test_a_command_says_who_will_follow_it(runs, by):
     assert result.by.endswith(by)
 
 
-def test_lines_of_a_standby_come_once_and_then_every_ten_seconds(monkeypatch):
-    """Another leader is told at once. A live view is drawn again each time."""
+def test_a_line_of_a_standby_comes_once_for_each_leader(monkeypatch):
+    """However long it waits. A live view is drawn again each time."""
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     console = Console(file=io.StringIO(), width=200)
     view = progress_view(console, live=False)
     with view:
-        for seconds, words in ((0, "one"), (1, "one"), (1, "two"), (1, "two"), (9, "two")):
+        for seconds, words in ((0, "one"), (1, "one"), (1, "two"), (1, "two"), (99, "two")):
             now[0] += seconds
             view.show_standby(f"standby: the leader is {words}")
     said = console.file.getvalue().splitlines()
-    assert [line.rpartition(" ")[2] for line in said] == ["one", "two", "two"]
+    assert [line.rpartition(" ")[2] for line in said] == ["one", "two"]
     live = Console(file=io.StringIO(), width=200, force_terminal=True)
     with progress_view(live, live=True) as drawn:
         drawn.show_standby("standby: the leader is one")
     assert "the leader is one" in live.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("telemetry", "terminal", "lines"),
+    [
+        ({}, True, 1),
+        ({}, False, 0),
+        ({"log_format": "json"}, True, 0),
+        ({"log_format": "console"}, False, 1),
+        ({"log_file": "run.log", "log_format": "json"}, False, 1),
+    ],
+)
+def test_between_lines_of_json_there_is_no_line_of_a_standby(
+    monkeypatch, telemetry, terminal, lines
+):
+    """The log has the event `run.standby` there, which programs can read."""
+    monkeypatch.setattr(run.sys.stderr, "isatty", lambda: terminal, raising=False)
+    sets = [f"telemetry.{key}={value}" for key, value in telemetry.items()]
+    console = Console(file=io.StringIO(), width=200)
+    view = progress_view(console, live=False, json_log=run._has_json_log(settings(*sets)))
+    view.show_standby("standby: the leader is one")
+    assert len(console.file.getvalue().splitlines()) == lines

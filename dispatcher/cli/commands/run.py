@@ -115,7 +115,7 @@ def run(  # noqa: PLR0913 - one parameter for each option
         say(f"warning: {warning}")
     console = RunConsole()
     live = is_live(console, progress)
-    view = progress_view(console, live=live)
+    view = progress_view(console, live=live, json_log=_has_json_log(settings))
     result = app.run(
         _quieter(settings, live=live),
         view,
@@ -161,6 +161,14 @@ def _ending(result: app.RunResult, *, limited: bool) -> tuple[ExitCode, str]:
         if missing is not None:
             return ExitCode.NO_ROWS, missing
     return _OUTCOMES[result.ending]
+
+
+def _has_json_log(settings: Settings) -> bool:
+    """Return True if standard error has log lines in JSON."""
+    telemetry = settings.telemetry
+    if telemetry.log_file or telemetry.log_format == "console":
+        return False
+    return telemetry.log_format == "json" or not sys.stderr.isatty()
 
 
 def _quieter(settings: Settings, *, live: bool) -> Settings:
