@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from dispatcher.ledgers.postgres.pooled import pooled_connection
 from dispatcher.ports import LedgerAwayError, LedgerError
 
 if TYPE_CHECKING:
@@ -104,7 +105,11 @@ def connect(
     statement_seconds: float = STATEMENT_SECONDS,
     plain_plans: bool = False,
 ) -> "Connection[Any]":
-    """Return a connection that commits each statement by itself.
+    """Return a connection that commits each statement by itself, as READ COMMITTED.
+
+    What is committed depends on it: a function takes a lock first, and what it looks at in a later
+    statement has all that was committed before. The user, the database or the server may have
+    another default.
 
     ``read_only`` also takes a server that is a replica. ``statement_seconds`` 0 is no limit. With
     ``plain_plans`` statements are planned as for large tables, once (`PLAIN_PLANS`).
@@ -134,10 +139,12 @@ def connect(
         raise ledger_error(
             address, f"ledger.url is no address: {first_line(error, address)}"
         ) from None
+    kind = pooled_connection() if address.pooler else psycopg.Connection
     try:
-        connection = psycopg.connect(**parts, autocommit=True)
+        connection = kind.connect(**parts, autocommit=True)
     except psycopg.Error as error:
         raise translate_error(address, error) from None
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     if address.pooler:
         connection.prepare_threshold = None
     version = connection.info.server_version
@@ -146,7 +153,7 @@ def connect(
         raise ledger_error(
             address, f"the server is PostgreSQL {version // 10_000}, and 14 or newer is needed"
         )
-    return connection  # type: ignore[no-any-return]
+    return connection
 
 
 def _options(*, read_only: bool, statement_seconds: float, plain_plans: bool) -> str:
@@ -157,6 +164,7 @@ def _options(*, read_only: bool, statement_seconds: float, plain_plans: bool) ->
     }
     options = [f"-c {name}={int(seconds * 1000)}" for name, seconds in limits.items()]
     options += ["-c search_path=pg_catalog", "-c TimeZone=UTC", "-c jit=off"]
+    options.append(r"-c default_transaction_isolation=read\ committed")
     if plain_plans:
         options += [f"-c {setting}" for setting in PLAIN_PLANS]
     options += [f"-c {keepalive}" for keepalive in _SERVER_KEEPALIVES]

@@ -82,7 +82,7 @@ def transaction(connection: "Connection[Any]") -> Iterator[None]:
 
     A ledger that has moved meanwhile is not changed.
     """
-    with _transaction(connection, "BEGIN"):
+    with _transaction(connection, "BEGIN ISOLATION LEVEL READ COMMITTED"):
         connection.execute("SELECT dispatcher.before_order()")
         yield
 
