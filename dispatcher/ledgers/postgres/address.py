@@ -192,6 +192,11 @@ def translate_error(address: PostgresAddress, error: Exception) -> LedgerError:
     code = getattr(error, "sqlstate", None) or ""
     if "read-only" in said:
         said = f"no server that can be written: {said}; name the hosts of all servers in ledger.url"
+    if code == _LOCKED:
+        words = (
+            f"another session has kept a lock for too long ({said}); try again when it has ended"
+        )
+        return LedgerAwayError(str(ledger_error(address, words)))
     if is_away(error):
         return LedgerAwayError(str(ledger_error(address, f"the server does not answer ({said})")))
     by_words = next((hint for words, hint in _FOR_GOOD.items() if words in str(error)), None)
@@ -211,7 +216,8 @@ def is_away(error: Exception) -> bool:
     return code[:2] in ("08", "57") or code in _LATER
 
 
-_LATER = ("53300", "55P03", "40001", "40P01", "25006", "25P03", "25P04")
+_LOCKED = "55P03"
+_LATER = ("53300", _LOCKED, "40001", "40P01", "25006", "25P03", "25P04")
 """Too many connections, a lock, a conflict of transactions, a server that only reads for now."""
 _LOGIN = "the server refuses the login; check ledger.url, ledger.password_file and _variable"
 _CERTIFICATE = "a certificate is missing or wrong; check the ssl options of ledger.url"

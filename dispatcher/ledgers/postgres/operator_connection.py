@@ -12,6 +12,7 @@ from dispatcher.ledgers.postgres.address import (
     translate_error,
 )
 from dispatcher.ledgers.postgres.migrations import check_schema, migrate
+from dispatcher.ledgers.postgres.waits import say_waits
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -29,6 +30,7 @@ def migrate_database(address: PostgresAddress) -> tuple[int, int]:
 
     """
     connection = connect(address, application_name=APPLICATION, statement_seconds=0)
+    say_waits(connection, address)
     try:
         return migrate(connection, address)
     finally:
@@ -50,6 +52,8 @@ def has_ledger(address: PostgresAddress) -> bool:
 class OperatorConnection:
     """A connection to a ledger of this version. It may read and write for as long as it takes.
 
+    If that is because the server waits, standard error says what for.
+
     ``may_be_empty`` accepts a database without a ledger; see `has_ledger`.
 
     Raises:
@@ -64,6 +68,7 @@ class OperatorConnection:
         self._connection = connect(
             address, read_only=read_only, application_name=APPLICATION, statement_seconds=0
         )
+        say_waits(self._connection, address)
         try:
             with self.errors() as connection:
                 self.has_ledger = check_schema(connection, address, reads=read_only)
