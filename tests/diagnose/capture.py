@@ -87,9 +87,13 @@ def _moment(line: dict) -> float:
 
 
 class Agent:
-    """A socket in the place of an agent, which can die and come back at its port."""
+    """A socket in the place of an agent, which can die and come back at its port.
 
-    def __init__(self) -> None:
+    One with a ``host`` adds it to the tags, so that two machines have series of their own.
+    """
+
+    def __init__(self, host: str = "") -> None:
+        self._host = host
         self.datagrams: list[tuple[float, bytes]] = []
         self.deaths: list[tuple[float, float]] = []
         self._dead_since = 0.0
@@ -109,6 +113,11 @@ class Agent:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
+
+    def texts(self) -> list[tuple[float, str]]:
+        """The datagrams with their times, as text."""
+        tagged = f"|#host:{self._host}," if self._host else "|#"
+        return [(at, data.decode().replace("|#", tagged)) for at, data in self.datagrams]
 
     def stop(self) -> None:
         """Die: who sends gets an error from the kernel."""

@@ -1,5 +1,6 @@
 """The faults that are played, as plain data."""
 
+from tests.diagnose.ledger_worlds import FAULTS as LEDGER
 from tests.diagnose.stage import BASE, READ_SCOPES, SINK, SINK_FOLDER, WRITE_SCOPES
 from tests.diagnose.world import World, at
 from tests.support import two_clients
@@ -342,4 +343,4 @@ MACHINE = (
 )  # fmt: skip
 """Credentials of the process, disk, files, agent."""
 
-FAULTS: tuple[World, ...] = (*AUTHORITY, *PLATFORM, *MACHINE)
+FAULTS: tuple[World, ...] = (*AUTHORITY, *PLATFORM, *MACHINE, *LEDGER)

@@ -1,5 +1,6 @@
 """The healthy worlds that are played: no monitor may fire in them."""
 
+from tests.diagnose.ledger_worlds import HEALTHY as LEDGER
 from tests.diagnose.stage import BASE, SINK, SINK_FOLDER
 from tests.diagnose.world import World, at
 
@@ -112,4 +113,5 @@ HEALTHY: tuple[World, ...] = (
         scenario=_PLAIN,
         settings={"platform.requests_per_minute": 300, "platform.window_seconds": 60},
     ),
+    *LEDGER,
 )  # fmt: skip

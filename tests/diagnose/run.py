@@ -14,9 +14,10 @@ from tests.diagnose.faults import FAULTS
 from tests.diagnose.healthy import HEALTHY
 from tests.diagnose.matrix import Row, judge
 from tests.diagnose.monitor import Monitor, load
-from tests.diagnose.stage import can_mount, play
+from tests.diagnose.stage import play
 from tests.diagnose.virtual_worlds import LONG
 from tests.diagnose.world import World
+from tests.diagnose.world_servers import can_mount
 from tests.support.forked_process import ROOT
 
 VIRTUAL = {virtual.world.name: virtual for virtual in LONG}

@@ -1,14 +1,12 @@
 """Plays a world: the sandbox, the command, and a socket in the place of the agent."""
 
 import contextlib
-import os
 import shutil
 import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,21 @@ from dispatcher.sandbox.contact_files import write_contacts
 from dispatcher.sandbox.scenario.scenario import load
 from tests.diagnose.capture import Agent, Capture, verdicts_of
 from tests.diagnose.world import World
+from tests.diagnose.world_servers import (
+    TOPIC,
+    LedgerServer,
+    broker_with,
+    ledger_server,
+    small_disk,
+)
 from tests.support import forked_process, two_clients
 from tests.support.forked_process import Forked, clean_environment
 from tests.support.sandbox_process import SandboxProcess, sandbox
 from tests.support.scenario_runner import CREDENTIALS
-from tests.support.servers.kafka import Broker, kafka
+from tests.support.servers.kafka import Broker
+from tests.support.servers.postgres import PASSWORD, PASSWORD_VARIABLE
 
 CAMPAIGN = "play"
-TOPIC = "contacts"
 READ_SCOPES = ("conversations:messaging:read", "messaging:conversation:read")
 WRITE_SCOPES = ("conversations:messaging:write", "messaging:conversation:write")
 BASE = """
@@ -56,6 +61,7 @@ SINK_FOLDER = {"share/about.txt": "the database of a sink is here"}
 _MB = 1024 * 1024
 _PIECE = 4096
 _END_SECONDS = 20.0
+_NO_AGENT = 9
 
 
 class Stage:
@@ -63,13 +69,16 @@ class Stage:
 
     def __init__(
         self, world: World, folder: Path, running: SandboxProcess, agent: Agent,
-        broker: Broker | None = None,
+        broker: Broker | None = None, server: LedgerServer | None = None,
     ) -> None:  # fmt: skip
         self._world = world
         self._folder = folder
         self._sandbox = running
         self._agent = agent
         self._broker = broker
+        self._server = server
+        self._others: list[Forked] = []
+        self._second: Agent | None = None
         self._process: Forked | None = None
         self._exits: list[tuple[float, int]] = []
         self._notes: list[str] = []
@@ -87,15 +96,26 @@ class Stage:
         ended = time.time() - self._began
         self._note_exit()
         self._end()
-        self._agent.close()
+        for agent in self._agents():
+            agent.close()
         return self._capture(ended)
 
     # what can happen
 
     def start(self, *more: str) -> None:
         """Start the command."""
-        environment = {**clean_environment(), **self._environment(), **self._world.environment}
-        self._process = Forked(self._command("run", *self._world.arguments, *more), environment)
+        self._process = self._start(*more)
+
+    def start_second(self) -> None:
+        """Start another command with the same configuration, on a machine with its own agent."""
+        self._second = self._second or Agent("second")
+        settings = {"telemetry.statsd_port": self._second.port}
+        self._others.append(self._start(log="second.log", **settings))
+
+    def start_other(self) -> None:
+        """Start a command of another campaign with the same client, whose metrics go elsewhere."""
+        settings = {"telemetry.statsd_port": _NO_AGENT}
+        self._others.append(self._start(log="other.log", campaign="other", **settings))
 
     def kill(self) -> None:
         """Kill the command as a lack of memory does."""
@@ -150,6 +170,11 @@ class Stage:
         connection.execute("BEGIN EXCLUSIVE")
         self._closing.callback(connection.close)
 
+    def server(self, do: str) -> None:
+        """``kill`` the server of the ledger, or ``start`` it again."""
+        assert self._server is not None
+        getattr(self._server.cluster, do)()
+
     def broker(self, do: str) -> None:
         """``kill`` the broker, ``freeze`` it so that it answers nothing, or ``thaw`` it."""
         assert self._broker is not None
@@ -166,25 +191,33 @@ class Stage:
 
     # the rest
 
+    def _start(
+        self, *more: str, log: str = "dispatcher.log", campaign: str = CAMPAIGN, **settings: Any
+    ) -> Forked:
+        environment = {**clean_environment(), **self._environment(), **self._world.environment}
+        changes = {"telemetry.log_file": self._folder / log, **settings}
+        command = self._command("run", campaign, changes)
+        return Forked([*command, *self._world.arguments, *more], environment)
+
     @property
     def _ledger(self) -> Path:
         return self._folder / ("disk" if self._world.small_disk else ".") / "ledger.db"
 
     def _environment(self) -> dict[str, str]:
         credentials = two_clients.ENVIRONMENT if self._world.clients else CREDENTIALS
-        return {**credentials, "DD_ENV": "diagnose"}
+        return {**credentials, "DD_ENV": "diagnose", PASSWORD_VARIABLE: PASSWORD}
 
-    def _command(self, name: str, *more: str) -> list[str]:
+    def _command(self, name: str, campaign: str, changes: Mapping[str, Any]) -> list[str]:
         values = {
             **SETTINGS,
             "platform.base_url": self._sandbox.url,
             "telemetry.statsd_port": self._agent.port,
-            "telemetry.log_file": self._folder / "dispatcher.log",
-            "ledger.path": self._ledger,
+            **self._place(),
             **self._source(),
             **self._world.settings,
+            **changes,
         }
-        command = ["-m", "dispatcher", name, "--campaign", CAMPAIGN]
+        command = ["-m", "dispatcher", name, "--campaign", campaign]
         if text := self._config():
             config = self._folder / "dispatcher.toml"
             config.write_text(text)
@@ -192,7 +225,17 @@ class Stage:
         for key, value in values.items():
             shown = str(value).lower() if isinstance(value, bool) else str(value)
             command += ["--set", f"{key}={shown.replace('{folder}', str(self._folder))}"]
-        return [*command, *more]
+        return command
+
+    def _place(self) -> dict[str, Any]:
+        """Where the ledger is."""
+        if self._server is None:
+            return {"ledger.path": self._ledger}
+        return {
+            "ledger.url": self._server.url,
+            "ledger.password_variable": PASSWORD_VARIABLE,
+            "control.socket": "off",
+        }
 
     def _source(self) -> dict[str, Any]:
         if self._broker is None:
@@ -233,21 +276,27 @@ class Stage:
 
     def _end(self) -> None:
         self._closing.close()
-        if self._process is not None:
-            self._process.terminate()
+        running = [*self._others, *([self._process] if self._process is not None else [])]
+        for process in running:
+            process.terminate()
+        for process in running:
             try:
-                self._process.wait(_END_SECONDS)
+                process.wait(_END_SECONDS)
             except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(_END_SECONDS)
-            self._process.close()
+                process.kill()
+                process.wait(_END_SECONDS)
+            process.close()
+
+    def _agents(self) -> list[Agent]:
+        return [self._agent, *([self._second] if self._second is not None else [])]
 
     def _capture(self, ended: float) -> Capture:
         agent, began = self._agent, self._began
+        texts = sorted(pair for one in self._agents() for pair in one.texts())
         return Capture(
             self._world.name,
             ended,
-            [(t - began, data.decode()) for t, data in agent.datagrams if t - began <= ended],
+            [(t - began, text) for t, text in texts if t - began <= ended],
             [(begin - began, end - began) for begin, end in agent.deaths],
             [
                 pair
@@ -270,44 +319,14 @@ def play(world: World, folder: Path) -> Capture:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     with (
-        _disk(folder / "disk", world.small_disk),
+        small_disk(folder / "disk", world.small_disk),
         sandbox(scenario, folder / "effects.jsonl") as running,
-        _broker(world.messages) as broker,
+        broker_with(world.messages) as broker,
+        ledger_server(world.server) as server,
     ):
         agent = Agent()
-        stage = Stage(world, folder, running, agent, broker)
+        stage = Stage(world, folder, running, agent, broker, server)
         try:
             return stage.play()
         finally:
             stage._end()
-
-
-@contextmanager
-def _broker(messages: Sequence[str]) -> Iterator[Broker | None]:
-    """A broker with these messages; none if there are none."""
-    if not messages:
-        yield None
-        return
-    with kafka() as running:
-        running.topic(name=TOPIC).put(*(message.encode() for message in messages))
-        yield running
-
-
-def can_mount() -> bool:
-    """Whether small disks can be made here."""
-    return os.geteuid() == 0 and shutil.which("mount") is not None
-
-
-@contextmanager
-def _disk(folder: Path, megabytes: int) -> Iterator[None]:
-    """A small disk of its own, in memory."""
-    if not megabytes:
-        yield
-        return
-    folder.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "dispatcher-diagnose", str(folder)]
-    subprocess.run(["mount", *options], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class World:
     messages: tuple[str, ...] = ()
     """If there are any, contacts are read from the topic of a broker that has them."""
     clients: bool = False
+    server: Literal["", "up", "down"] = ""
+    """Whether the ledger is on a server of its own, and how that is when the command starts."""
     small_disk: int = 0
     """Megabytes of the disk of the ledger; 0: that of the machine."""
 

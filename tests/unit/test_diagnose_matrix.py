@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from tests.diagnose.capture import Capture, read
+from tests.diagnose.capture import Agent, Capture, read
 from tests.diagnose.faults import FAULTS
 from tests.diagnose.matrix import judge
 from tests.diagnose.monitor import Monitor, load
@@ -121,6 +121,23 @@ def test_the_worlds_are_those_that_the_project_promises():
     for world in WORLDS.values():
         assert all(callable(getattr(Stage, action.what)) for action in world.actions)
         assert all(action.at < world.seconds for action in world.actions)
+
+
+def test_what_only_a_ledger_on_a_server_has_is_played():
+    """Its two monitors have a world, and one without their fault."""
+    on_server = [world for world in WORLDS.values() if world.server]
+    assert {world.monitor for world in on_server} == {"ledger_away", "no_leader", ""}
+
+
+def test_a_second_machine_has_series_of_its_own():
+    """A gauge of one series has the value that came last, from whichever daemon."""
+    agents = Agent(), Agent("second")
+    for agent in agents:
+        agent.close()
+        agent.datagrams.append((1.0, b"dispatcher.leader:1|g|#env:e\nx:1|c|#env:e,a:b"))
+    one, two = (agent.texts() for agent in agents)
+    assert one == [(1.0, "dispatcher.leader:1|g|#env:e\nx:1|c|#env:e,a:b")]
+    assert two == [(1.0, "dispatcher.leader:1|g|#host:second,env:e\nx:1|c|#host:second,env:e,a:b")]
 
 
 def test_the_evaluator_reads_every_shipped_monitor():
