@@ -19,7 +19,7 @@ class Lazily:
     def __getattr__(self, attribute: str) -> Any:
         if attribute.startswith("_"):  # pytest asks what it finds in a module for its own marks
             raise AttributeError(attribute)
-        if self._name not in sys.modules:
-            with self._during():
-                importlib.import_module(self._name)
-        return getattr(sys.modules[self._name], attribute)
+        # not out of `sys.modules`: another thread may have begun to import it
+        with nullcontext() if self._name in sys.modules else self._during():
+            package = importlib.import_module(self._name)
+        return getattr(package, attribute)
