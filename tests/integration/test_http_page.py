@@ -10,11 +10,14 @@ from types import SimpleNamespace
 import aiohttp
 import pytest
 
+from dispatcher.domain.lineage_check import LinkVerdict
 from dispatcher.http_server.page.guard import PageGuard
 from dispatcher.http_server.page.operator_pages import lineage_page
 from dispatcher.http_server.page.outlook import outlook
 from dispatcher.http_server.page.server import PageAddressError, PageSource, serve_page
+from dispatcher.ledgers.lineage_check import ExclusiveLinkStore
 from dispatcher.ledgers.store import SqliteStore
+from dispatcher.ports.questions import UnverifiedLinks
 from dispatcher.ports.snapshot import (
     STANDBY,
     CampaignSnapshot,
@@ -322,6 +325,37 @@ def test_a_link_shows_its_verdict():
         page = lineage_page([row], None, version="v")
         assert text in page
         assert f'class="{verdict or "open"}"' in page
+
+
+@pytest.mark.parametrize(
+    ("verdict", "text"),
+    [
+        (LinkVerdict.CONFIRMED, "confirmed"),
+        (LinkVerdict.MISSING, "not found at the platform"),
+        (LinkVerdict.DIFFERENT, "the platform shows another one"),
+    ],
+)
+async def test_the_timeline_of_a_contact_ends_with_the_check_of_its_link(
+    world, tmp_path, verdict, text
+):
+    """The verdict is an entry with its time; without one the link is not verified yet."""
+    path = tmp_path / "ledger.db"
+    await rich_ledger.make(path)
+    with ExclusiveLinkStore(path, UnverifiedLinks(NOW + 100, "a")) as links:
+        first, second, *_ = links.page(0, 100)
+        links.mark({first.id: verdict}, NOW + 7)
+    opened = await SqliteStore.open(path, "a", now=lambda: NOW)
+    world.stack.push_async_callback(opened.close)
+    client = await world.serve(opened)
+    page = await (await client.get(f"/contact?name={first.previous_conversation_id}")).text()
+    *_, last = re.findall(r'<li class="step-(\w+)">(.*?)</li>', page)
+    assert last[0] == "verified"
+    assert f"<b>{text}</b>" in last[1]
+    assert "2023-11-14 22:15:07" in last[1]
+    assert f", {text}</span>" in page
+    page = await (await client.get(f"/contact?name={second.previous_conversation_id}")).text()
+    assert "step-verified" not in page
+    assert ", not verified yet</span>" in page
 
 
 def test_while_nothing_is_begun_no_end_is_foreseen():

@@ -16,8 +16,11 @@ from dispatcher.ports.questions import HistoryOf
 
 STORY_COLUMNS = ("time", "what", "answer", "means", "state", "correlation_id", "decision")
 _TIMES = frozenset(
-    {"due", "settled_at", "not_before", "expires_at", "intent_at", "state_at", "sent_at"}
-)
+    {
+        "due", "settled_at", "not_before", "expires_at", "intent_at", "state_at", "sent_at",
+        "verified_at",
+    }
+)  # fmt: skip
 
 
 @click.command(epilog=EPILOG)

@@ -11,8 +11,11 @@ from dispatcher.cli.tables import printable
 from dispatcher.cli.top.layout import wrap
 
 TIMES = frozenset(
-    {"due", "settled_at", "not_before", "expires_at", "intent_at", "state_at", "sent_at"}
-)
+    {
+        "due", "settled_at", "not_before", "expires_at", "intent_at", "state_at", "sent_at",
+        "verified_at",
+    }
+)  # fmt: skip
 """The facts of a contact that are times."""
 _TIME, _WHAT = 14, 10
 

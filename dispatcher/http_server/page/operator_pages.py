@@ -1,6 +1,6 @@
 """Where an operator looks closer: parked contacts, one contact, the lineage, and orders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -156,15 +156,24 @@ def _contact(facts: Mapping[str, Any]) -> Markup:
     title = f"{facts['key']} in {facts['campaign']}"
     ident = f"contact-{facts['id']}"
     new = facts.get("new_conversation_id")
-    link = _link(str(facts["conversation_id"]), new, str(facts.get("relation") or ""), None)
+    relation, verdict = str(facts.get("relation") or ""), str(facts.get("verified") or "")
+    link = _link(str(facts["conversation_id"]), new, relation, verdict)
     return words.section(
         title,
         words.facts(*pairs),
-        element("div", element("h3", "Lineage"), link) if facts.get("relation") else None,
+        element("div", element("h3", "Lineage"), link) if relation else None,
         element("h3", "History"),
-        element("ol", *map(_entry, facts["story"]), class_="timeline"),
+        element("ol", *map(_entry, [*facts["story"], *_verified(facts)]), class_="timeline"),
         id_=ident,
     )
+
+
+def _verified(facts: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the entry of the last check of the link, which the ledger keeps beside the history."""
+    verdict = facts.get("verified")
+    if verdict:
+        in_words = _LINKS.get(str(verdict), str(verdict))
+        yield {"time": facts.get("verified_at"), "what": "verified", "answer": in_words}
 
 
 _STORY = ("answer", "means", "state", "decision", "correlation_id")
@@ -174,6 +183,7 @@ _LABELS = {
     "dropped": {"answer": "was", "means": "because"},
     "deferred": {"answer": "for", "means": "because"},
     "omitted": {"answer": ""},
+    "verified": {"answer": "result"},
 }
 """What the values of an entry are called that is no request."""
 
@@ -198,11 +208,10 @@ def _entry(entry: Mapping[str, Any]) -> Markup:
     )
 
 
-def _link(old: str, new: str | None, relation: str, verified: str | None) -> Markup:
-    """Return a link as a small graph, with its words; ``verified`` None: it is not known here."""
-    state = _LINKS.get(verified or "", str(verified))
-    label = f"{words.plain(relation)}, {state}" if verified is not None else words.plain(relation)
-    kind = verified if verified in _LINKS and verified else "open"
+def _link(old: str, new: str | None, relation: str, verdict: str) -> Markup:
+    """Return a link as a small graph, with its words; an empty verdict: nobody has verified it."""
+    label = f"{words.plain(relation)}, {_LINKS.get(verdict, verdict)}"
+    kind = verdict if verdict and verdict in _LINKS else "open"
     return element(
         "div",
         element("code", old), lineage_graph(kind, label),

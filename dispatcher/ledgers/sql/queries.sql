@@ -517,6 +517,7 @@ SELECT
     contact.not_before, contact.expires_at, contact.intent_step, contact.intent_at,
     contact.correlation_id, lineage.relation, lineage.conversation_id AS new_conversation_id,
     lineage.message_id, lineage.state_seen, lineage.state_at, lineage.sent_at,
+    lineage.verified, lineage.verified_at,
     COALESCE(progress ->> 'attempts', 0) AS attempts, COALESCE(progress ->> 'sends', 0) AS sends,
     COALESCE(story, '') AS story
 FROM contact

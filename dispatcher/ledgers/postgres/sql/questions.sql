@@ -99,7 +99,7 @@ SELECT
     contact_now.settled_at, contact_now.not_before, contact_now.expires_at,
     contact_now.intent_step, contact_now.intent_at, contact_now.correlation_id,
     lineage.relation, lineage.conversation_id AS new_conversation_id, lineage.message_id,
-    lineage.state_seen, lineage.state_at, lineage.sent_at,
+    lineage.state_seen, lineage.state_at, lineage.sent_at, lineage.verified, lineage.verified_at,
     COALESCE((progress::json -> 'attempts')::text::integer, 0) AS attempts,
     COALESCE((progress::json -> 'sends')::text::integer, 0) AS sends,
     COALESCE(story, '') AS story
