@@ -19,8 +19,8 @@ class PassedNames:
         self._file = sqlite3.connect("", isolation_level=None)
         for setting in ("PRAGMA journal_mode = OFF", _CACHE):
             self._file.execute(setting).fetchone()
-        for table in ("seen", "person"):
-            self._file.execute(f"CREATE TABLE {table} (key TEXT PRIMARY KEY) WITHOUT ROWID")
+        for table in ("seen (key TEXT", "person (key TEXT", "planned (times INTEGER, key TEXT"):
+            self._file.execute(f"CREATE TABLE {table} PRIMARY KEY) WITHOUT ROWID")
 
     def new_contacts(self, contacts: Sequence[Contact]) -> Sequence[Contact]:
         """Return the contacts whose keys were not passed before, and pass them."""
@@ -32,6 +32,11 @@ class PassedNames:
         """Return True if a person was not passed before, and pass it."""
         values = (person_hash(external_contact_id),)
         return self._file.execute(SQL["add_person"], values).rowcount > 0
+
+    def plan_message(self, external_contact_id: str, most: int) -> bool:
+        """Count a message to a person; return False if ``most`` were counted before."""
+        values = (person_hash(external_contact_id), most)
+        return most > 0 and self._file.execute(SQL["add_planned_message"], values).rowcount > 0
 
     def close(self) -> None:
         """Remove the file."""

@@ -294,11 +294,14 @@ def test_the_same_view_of_a_dry_run(both, path, address):
                     [contact.key for contact in view.take_new(new)],
                     view.take_new(new),
                     [view.mark_reached(f"external-{n}") for n in (1, 30, 30)],
+                    [view.plan_message(f"external-{n}", 2, NOW) for n in (1, 1, 30, 30, 30)],
+                    [view.plan_message("external-1", 1, NOW + 1000), view.plan_message("x", 0, 0)],
                     sorted(view.waiting(), key=lambda claim: claim.id),
                 )
             )
     assert views[0] == views[1]
     assert views[0][3] == ["key-70", "key-71"]
+    assert views[0][6:8] == ([True, False, True, True, False], [False, False])
 
 
 def test_the_lineage_for_sinks(made, monkeypatch):

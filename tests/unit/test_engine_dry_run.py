@@ -1,6 +1,7 @@
 """The dry run: what it counts and reads, and what it forecasts."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -36,6 +37,7 @@ class Ledger:
 
     def __init__(self, *waiting, known=()):
         self._waiting, self._known, self._people = waiting, set(known), set()
+        self.messages = Counter()
 
     def streams(self):
         return {"fingerprint": "stream"}
@@ -49,6 +51,11 @@ class Ledger:
         before = external_contact_id in self._people
         self._people.add(external_contact_id)
         return before
+
+    def plan_message(self, external_contact_id, cap, since):
+        self.cap_since = since
+        self.messages[external_contact_id] += 1
+        return self.messages[external_contact_id] <= cap
 
     def waiting(self):
         yield from self._waiting
@@ -116,6 +123,23 @@ async def test_the_rules_that_need_no_state_check_are_applied():
         if status is Status.SKIPPED
     }
     assert skipped == {Reason.SAME_PERSON: 1, Reason.SUPPRESSED: 1}
+
+
+@in_virtual_time
+async def test_who_has_as_many_messages_as_the_cap_permits_is_skipped_after_a_state_check():
+    """The ledger's messages of all campaigns count, and those that this plan would send."""
+    twice = [replace(one, external_contact_id="twice") for one in contacts(1, 2)]
+    ledger = Ledger()
+    ledger.messages["c3"] = 1
+    rules = CampaignRules(cap=1, cap_seconds=50.0)
+    platform = ScriptedPlatform(lambda _: OPEN)
+    report = await dry_run(
+        ListSource(Batch([*twice, *contacts(3, 4)])), ledger, platform, rules=rules
+    )
+    assert sorted(request.conversation_id for request in platform.requests) == ["c1", "c4"]
+    assert report.estimate.outcomes[Status.SKIPPED, Reason.CAPPED].number == 2
+    assert report.estimate.checks.number == 4  # the two are skipped after theirs
+    assert ledger.cap_since == START - 50
 
 
 @in_virtual_time

@@ -61,6 +61,14 @@ class LedgerView(Protocol):
         """
         ...
 
+    def plan_message(self, external_contact_id: str, cap: int, since: float) -> bool:
+        """Plan a message to the person.
+
+        Return False if the person got ``cap`` messages in all campaigns since then (seconds since
+        the epoch), or will have got them by what was planned here.
+        """
+        ...
+
     def waiting(self) -> Iterator[Claim]:
         """Yield the contacts of the ledger that a run would claim, without their messages."""
         ...
@@ -215,7 +223,13 @@ class DryRun:
             self._count_later(now + after.seconds)
         if rules.one_per_person and external_id and self._ledger.mark_reached(external_id):
             return Forecast(Status.SKIPPED, Reason.SAME_PERSON)
+        if rules.cap and external_id and not self._within_cap(external_id, now):
+            return Forecast(Status.SKIPPED, Reason.CAPPED, checks=1)
         return None
+
+    def _within_cap(self, external_id: str, now: float) -> bool:
+        limits = self._options.rules.limits(now)
+        return self._ledger.plan_message(external_id, limits.cap, limits.cap_since)
 
     def _count_later(self, due: float) -> None:
         self.progress.later += 1

@@ -86,6 +86,15 @@ class PostgresDryRunView:
             return True
         return not self._passed.is_new_person(external_contact_id)
 
+    def plan_message(self, external_contact_id: str, cap: int, since: float) -> bool:
+        """Plan a message to a person; return False if the cap permits none."""
+        sent = 0
+        if self._opened.has_ledger:
+            values = {"persons": list(forms_of_people([external_contact_id])), "since": since}
+            with self._opened.errors() as connection:
+                ((sent,),) = fetch_all(connection, QUESTIONS["count_messages"], values)
+        return self._passed.plan_message(external_contact_id, cap - sent)
+
     def waiting(self) -> Iterator[Claim]:
         """Yield the contacts that a run would claim, without their messages.
 

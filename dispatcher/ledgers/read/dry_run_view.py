@@ -13,6 +13,7 @@ from dispatcher.ledgers.codec import claim_of
 from dispatcher.ledgers.errors import translated_errors
 from dispatcher.ledgers.passed_names import PassedNames
 from dispatcher.ledgers.read.reader import open_for_reading
+from dispatcher.ledgers.spellings import forms_of_people
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list
 from dispatcher.ledgers.write.admission import reached_people, unknown_keys
 from dispatcher.ports import Claim, Stream
@@ -107,6 +108,16 @@ class DryRunView:
             if self._stored is not None and reached_people(*self._stored, [external_contact_id]):
                 return True
             return not self._passed.is_new_person(external_contact_id)
+
+    def plan_message(self, external_contact_id: str, cap: int, since: float) -> bool:
+        """Plan a message to a person; return False if the cap permits none."""
+        sent = 0
+        if self._ledger is not None:
+            hashes = json_list(forms_of_people([external_contact_id]))
+            with translated_errors(self._path):
+                values = hashes, since
+                (sent,) = self._ledger.execute(SQL["count_messages"], values).fetchone()
+        return self._passed.plan_message(external_contact_id, cap - sent)
 
     def waiting(self) -> Iterator[Claim]:
         """Yield the contacts that a run would claim, without their messages.

@@ -436,6 +436,14 @@ INSERT INTO seen VALUES (?) ON CONFLICT DO NOTHING
 -- name: add_person
 INSERT INTO person VALUES (?) ON CONFLICT DO NOTHING
 
+-- name: add_planned_message
+INSERT INTO planned (key, times) VALUES (?, 1)
+ON CONFLICT DO UPDATE SET times = times + 1 WHERE times < ?
+
+-- name: count_messages
+SELECT COUNT(*) FROM reached
+WHERE lately IN (0, 1) AND person IN (SELECT value FROM json_each(?)) AND at >= ?
+
 -- name: unverified_page
 SELECT
     id, relation, previous_conversation_id, conversation_id, message_id, external_contact_id,

@@ -187,6 +187,9 @@ WHERE
         SELECT 1 FROM dispatcher.unsettled WHERE unsettled.contact_id = reached.contact_id
     )
 
+-- name: count_messages
+SELECT count(*) FROM dispatcher.reached WHERE person = ANY (%(persons)s) AND at >= %(since)s
+
 -- name: unverified_page
 SELECT
     id, relation, previous_conversation_id, conversation_id, message_id, external_contact_id,
