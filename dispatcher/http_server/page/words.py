@@ -3,37 +3,24 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from dispatcher.domain.figures import STATUS_NAMES, contacts, duration
 from dispatcher.http_server.page.html import Html, Markup, element, join
+
+__all__ = [
+    "Row", "clock", "contacts", "count", "duration", "facts", "moment", "name", "plain", "section",
+    "size", "table", "with_code",
+]  # fmt: skip
 
 Row = tuple[Html, ...]
 """The cells of a row."""
 
-_MINUTE = 60
-_HOUR = 3600
 _KIB = 1024
-
-NAMES = {"rejected": "refused"}
-"""Names of statuses for people, where the status itself could be mistaken for something else."""
+_NAMES = {str(status): name for status, name in STATUS_NAMES.items()}
 
 
 def count(number: float) -> str:
     """Return a whole number: 12,345."""
     return f"{number:,.0f}"
-
-
-def contacts(number: int) -> str:
-    """Return a number of contacts: 1 contact, 2,000 contacts."""
-    return f"{number:,} contact{'' if number == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration: 12 s, 3:05 min, 2:03 h."""
-    whole = round(seconds)
-    if whole < _MINUTE:
-        return f"{whole} s"
-    if whole < _HOUR:
-        return f"{whole // _MINUTE}:{whole % _MINUTE:02} min"
-    return f"{whole // _HOUR}:{whole % _HOUR // _MINUTE:02} h"
 
 
 def size(bytes_: float) -> str:
@@ -47,7 +34,7 @@ def size(bytes_: float) -> str:
 
 def plain(word: str) -> str:
     """Return a status, a reason or a cause as words: ``not_ended`` is "not ended"."""
-    return NAMES.get(word, word.replace("_", " "))
+    return _NAMES.get(word, word.replace("_", " "))
 
 
 def name(text: str) -> Markup:
