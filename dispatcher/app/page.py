@@ -1,13 +1,15 @@
 """The page of a run: connects it with the run's snapshots, its store and its orders."""
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
 
+from dispatcher.app.campaigns import OpenCampaign
 from dispatcher.app.control.server import CommandFunction
+from dispatcher.app.page_plan import PagePlans
 from dispatcher.app.token_file import token_reader
 from dispatcher.http_server.page.guard import PageGuard
 from dispatcher.http_server.page.server import PageSource, serve_page
@@ -22,10 +24,12 @@ async def serve_run_page(
     store: Store,
     snapshot: Callable[[], RunSnapshot],
     commands: Mapping[str, CommandFunction],
+    campaigns: Callable[[], Sequence[OpenCampaign]],
 ) -> None:
     """Serve the page of a run until the stack is closed, if a port is set for it.
 
     ``commands`` are those of the control socket; the page gives them if ``control.page`` is true.
+    ``campaigns`` returns those that the run has open, for their plans.
 
     Raises:
         PageAddressError: the address cannot be listened on.
@@ -46,7 +50,7 @@ async def serve_run_page(
         "telemetry.page_token_file",
     )
     guard = PageGuard(_names(settings), token, settings.control.page)
-    source = PageSource(snapshot, store.look, store.page, order)
+    source = PageSource(snapshot, store.look, store.page, order, PagePlans(campaigns).plan)
     host, port = telemetry.page_host, telemetry.page_port
     url = await serve_page(stack, host, port, source, guard)
     structlog.get_logger(campaign=settings.title).info("page.listening", url=url)

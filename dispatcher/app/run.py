@@ -188,7 +188,8 @@ class OneRun:
         if not settings.ledger.url:
             await self._report_health(stack)
         commands = self._commands.by_name(store)
-        await serve_run_page(stack, settings, store, self._snapshots.take, commands)
+        take = self._snapshots.take
+        await serve_run_page(stack, settings, store, take, commands, lambda: self._campaigns)
         if not settings.ledger.url:
             self._leadership.lead()
             return

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import re
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -17,6 +18,8 @@ from dispatcher.http_server.page.outlook import outlook
 from dispatcher.http_server.page.server import PageAddressError, PageSource, serve_page
 from dispatcher.ledgers.lineage_check import ExclusiveLinkStore
 from dispatcher.ledgers.store import SqliteStore
+from dispatcher.ports import SourceError
+from dispatcher.ports.plan import Bounds, CampaignPlan
 from dispatcher.ports.questions import UnverifiedLinks
 from dispatcher.ports.snapshot import (
     STANDBY,
@@ -36,9 +39,10 @@ from tests.support import rich_ledger
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}"
 NOW = 1_700_000_100.0
 PAGES = (
-    "/", "/parked", "/parked?campaign=a&reason=identity", "/contact", "/contact?name=key-1",
-    "/contact?name=conversation-2", "/lineage", "/confirm?order=drop&campaign=a&reason=identity",
-    "/confirm?order=pause&campaign=a", "/done?order=replay&ready=3", "/static/page.css",
+    "/", "/plan", "/parked", "/parked?campaign=a&reason=identity", "/contact",
+    "/contact?name=key-1", "/contact?name=conversation-2", "/lineage",
+    "/confirm?order=drop&campaign=a&reason=identity", "/confirm?order=pause&campaign=a",
+    "/done?order=replay&ready=3", "/static/page.css",
 )  # fmt: skip
 
 
@@ -62,22 +66,50 @@ def snapshot(name="a", **more):
     return RunSnapshot(1, NOW, NOW - 60, **{**values, **more})
 
 
+PLAN = CampaignPlan(
+    campaign="a",
+    made_at=NOW,
+    rows=[("new contact", "", 1200)],
+    waiting=[("in the ledger", "in doubt, not planned", 3)],
+    outcomes=[("skipped", "same_person", 34)],
+    undecided=1166,
+    requests={"checks": Bounds(1166, 1166), "all": Bounds(1166, 2332)},
+    seconds=Bounds(238, 476),
+    requests_per_minute=300,
+    later=2,
+    last_due=NOW + 400,
+    remarks=["States were not read."],
+    unknown=["The rest: `dispatcher plan` looks at all."],
+)
+
+
+def paused(name="a", **more):
+    """Return a run whose campaign is paused."""
+    run = snapshot(name, **more)
+    return replace(run, campaigns=[replace(run.campaigns[0], halts={"paused": NOW - 5})])
+
+
 class World:
     """A page that is served, and what it was told to do."""
 
     def __init__(self, stack):
-        self.stack, self.orders, self.run = stack, [], snapshot()
+        self.stack, self.orders, self.run, self.plan = stack, [], snapshot(), PLAN
 
     async def order(self, name, arguments):
         self.orders.append((name, arguments))
         return {"ready": 3, "in_doubt": 0}
+
+    async def make_plan(self, campaign):
+        if isinstance(self.plan, Exception):
+            raise self.plan
+        return replace(self.plan, campaign=campaign)
 
     async def serve(self, store=None, *, token="", writable=False, names=()):
         async def nothing(*_):
             return SimpleNamespace(rows=[], more=False, cursor="")
 
         look, page = (store.look, store.page) if store else (nothing, nothing)
-        source = PageSource(lambda: self.run, look, page, self.order)
+        source = PageSource(lambda: self.run, look, page, self.order, self.make_plan)
         guard = PageGuard(frozenset(names), lambda: token, writable)
         url = await serve_page(self.stack, "127.0.0.1", 0, source, guard)
         return await self.stack.enter_async_context(aiohttp.ClientSession(url))
@@ -205,6 +237,13 @@ async def test_hostile_names_and_words_are_only_text(world):
     assert_inert(page)
     answer = await client.get("/contact", params={"name": HOSTILE})
     assert_inert(await answer.text())
+    world.plan = replace(
+        PLAN, rows=[(HOSTILE, HOSTILE, 1)], outcomes=[(HOSTILE, HOSTILE, 1)], halt=HOSTILE,
+        remarks=[HOSTILE], unknown=[HOSTILE], requests={"all": Bounds(1, 2), HOSTILE: Bounds(1, 2)},
+    )  # fmt: skip
+    plan = await (await client.get("/plan")).text()
+    assert "Plan of campaign &quot;" in plan
+    assert_inert(plan)
 
 
 class Tags(HTMLParser):
@@ -262,7 +301,7 @@ async def test_a_hostile_row_is_only_text(world, tmp_path):
     async def look(_):
         return [row]
 
-    source = PageSource(lambda: world.run, look, opened.page, world.order)
+    source = PageSource(lambda: world.run, look, opened.page, world.order, world.make_plan)
     guard = PageGuard((), str, writable=True)
     url = await serve_page(world.stack, "127.0.0.1", 0, source, guard)
     for path in ("/contact?name=x", "/parked?campaign=a&reason=identity"):
@@ -292,7 +331,7 @@ async def test_events_come_with_their_parts_and_end_with_the_server(world):
 async def test_a_port_that_is_taken(world):
     """The error names the setting."""
     client = await world.serve()
-    source = PageSource(lambda: world.run, None, None, world.order)
+    source = PageSource(lambda: world.run, None, None, world.order, world.make_plan)
     with pytest.raises(PageAddressError, match=r"telemetry\.page_port"):
         await serve_page(
             world.stack, "127.0.0.1", client._base_url.port, source, PageGuard((), str, False)
@@ -356,6 +395,66 @@ async def test_the_timeline_of_a_contact_ends_with_the_check_of_its_link(
     page = await (await client.get(f"/contact?name={second.previous_conversation_id}")).text()
     assert "step-verified" not in page
     assert ", not verified yet</span>" in page
+
+
+async def test_a_paused_campaign_shows_its_plan(world):
+    """The figures with their bounds, what is not known, and what was parked earlier."""
+    world.run = paused()
+    client = await world.serve()
+    page = await (await client.get("/plan")).text()
+    assert "Plan of campaign a" in page
+    text = re.sub(r"<[^>]+>", " ", page)
+    for words in (
+        "1,166 to 2,332", "3:58 min to 7:56 min", "2023-11-14 22:18  to  2023-11-14 22:22  UTC",
+        "2 contacts, the last at  2023-11-14 22:21  UTC", "States were not read.",
+        "same person  34", "the state of the session decides  1,166",
+    ):  # fmt: skip
+        assert " ".join(words.split()) in " ".join(text.split()), words
+    assert "<code>dispatcher plan</code>" in page
+    assert '<a href="/parked?campaign=a">parked earlier, not planned</a>' in page
+    assert "/confirm" not in page
+
+
+async def test_only_a_paused_campaign_is_resumed_from_its_plan(world):
+    """The link is there if the page may give orders; a halt is ended otherwise."""
+    client = await world.serve(writable=True)
+    world.run = paused()
+    assert "/confirm?order=resume" in await (await client.get("/plan?campaign=a")).text()
+    world.run = snapshot(halts={"scope": NOW})
+    page = await (await client.get("/plan?campaign=a")).text()
+    assert '<strong class="state halted">scope</strong>' in page
+    assert "/confirm" not in page
+
+
+async def test_a_plan_that_foresees_a_halt_says_so_and_an_empty_one_too(world):
+    """The sentence of the command stands below the figures."""
+    world.run = paused()
+    world.plan = replace(
+        PLAN, halt="A run would halt: 9 of 9.", outcomes=[], undecided=0, later=0,
+        seconds=Bounds(0, 0),
+    )  # fmt: skip
+    client = await world.serve()
+    page = await (await client.get("/plan")).text()
+    assert "A run would halt: 9 of 9." in page
+    assert "nothing is left" in page
+
+
+async def test_what_runs_has_a_forecast_in_place_of_a_plan(world):
+    """A campaign that runs, several of them, a standby, and one whose source is gone."""
+    client = await world.serve()
+    assert "It runs." in await (await client.get("/plan")).text()
+    not_begun = CampaignSnapshot("b", due=3, read_at=NOW)
+    world.run = snapshot(campaigns=[*snapshot().campaigns, not_begun])
+    page = await (await client.get("/plan")).text()
+    assert '<a href="/#forecast">Forecast</a>' in page
+    assert 'href="/plan?campaign=b"' in page
+    assert "not begun" in page
+    world.plan = SourceError("contacts.csv: is gone")
+    answer = await client.get("/plan?campaign=b")
+    assert answer.status == 409
+    assert "There is no plan: contacts.csv: is gone." in await answer.text()
+    world.run = paused(phase=STANDBY)
+    assert "this run is standby" in await (await client.get("/plan?campaign=a")).text()
 
 
 def test_while_nothing_is_begun_no_end_is_foreseen():

@@ -40,6 +40,8 @@ SECONDS = 12.0
 """How long each share of a core is measured."""
 COURSE_SECONDS = 25.0
 """How long the run has a course before it is looked at."""
+PAUSED_SECONDS = 4.0
+"""After so long the snapshots of a run show its pause, and nothing is in flight any more."""
 ROUNDS = 3
 
 
@@ -57,21 +59,15 @@ def main() -> int:
     wrong: list[str] = []
     with _running(folder / "run") as url:
         wrong += asyncio.run(_without_a_browser(url))
+        browser = Path(__file__).with_name("page_browser.py")
+        command = [tools[0], browser, chromium, tools[1], pictures, url, TOKEN]
         pages = asyncio.run(_pages(url))
-        command = [
-            tools[0],
-            Path(__file__).with_name("page_browser.py"),
-            chromium,
-            tools[1],
-            pictures,
-        ]
-        named = [f"{name}={path}" for name, path in pages.items()]
-        looked = subprocess.run(
-            [*map(str, command), url, TOKEN, *named], stdout=subprocess.PIPE, text=True, check=False
-        )
-        wrong += looked.stdout.splitlines()
-        wrong += [] if looked.returncode == 0 else ["the browser's program failed"]
+        wrong += _look(command, pages)
         wrong += asyncio.run(_nothing_personal(url, pages))
+        asyncio.run(_pause(url))
+        plan = {"paused": "/", "plan": "/plan"}
+        wrong += _look(command, plan)
+        wrong += asyncio.run(_nothing_personal(url, plan))
     shares = _cost()
     alone, read = (min(found) for found in shares)
     click.echo(f"{READERS} readers, each part new each second, side by side: "
@@ -82,6 +78,16 @@ def main() -> int:
     click.echo(f"{len(list(pictures.iterdir()))} pictures in {pictures}: look at them")
     click.echo("\n".join(wrong) or "Nothing is wrong.")
     return bool(wrong)
+
+
+def _look(command: list[str | Path], pages: dict[str, str]) -> list[str]:
+    """Look at pages in a browser, and return what is wrong."""
+    named = [f"{name}={path}" for name, path in pages.items()]
+    looked = subprocess.run(
+        [*map(str, command), *named], stdout=subprocess.PIPE, text=True, check=False
+    )
+    failed = [] if looked.returncode == 0 else ["the browser's program failed"]
+    return [*looked.stdout.splitlines(), *failed]
 
 
 @contextmanager
@@ -200,6 +206,15 @@ async def _without_a_browser(url: str) -> list[str]:
     return wrong
 
 
+async def _pause(url: str) -> None:
+    """Pause the campaign."""
+    async with _client(url) as client:
+        headers = {"Sec-Fetch-Site": "same-origin"}
+        async with client.post("/pause", data={"campaign": "demo"}, headers=headers) as answer:
+            answer.raise_for_status()
+        await asyncio.sleep(PAUSED_SECONDS)
+
+
 async def _pages(url: str) -> dict[str, str]:
     """Return every page by name, as links on other pages have them."""
     async with _client(url) as client:
@@ -311,7 +326,7 @@ async def _serve(port: int) -> None:
     parts = live_parts(PageState(snapshot(), {"demo": points}))
     click.echo(f"all parts together: {sum(map(len, parts.values())):,} bytes")
     async with AsyncExitStack() as stack:
-        source = PageSource(snapshot, nothing, nothing, nothing)
+        source = PageSource(snapshot, nothing, nothing, nothing, nothing)
         await serve_page(stack, "127.0.0.1", port, source, PageGuard((), str, writable=False))
         await asyncio.Event().wait()
 

@@ -56,7 +56,10 @@ def document(title: str, *children: Html | None, version: str, live: bool = Fals
 
 
 def _menu() -> Markup:
-    items = (("Run", "/"), ("Parked", "/parked"), ("Contact", "/contact"), ("Lineage", "/lineage"))
+    items = (
+        ("Run", "/"), ("Plan", "/plan"), ("Parked", "/parked"), ("Contact", "/contact"),
+        ("Lineage", "/lineage"),
+    )  # fmt: skip
     links = (element("li", element("a", name, href=path)) for name, path in items)
     return element("nav", element("ul", *links), aria_label="Pages")
 

@@ -83,6 +83,12 @@ def is_standby(run: RunSnapshot) -> bool:
     return run.phase == STANDBY
 
 
+def is_at_rest(run: RunSnapshot, campaign: CampaignSnapshot) -> bool:
+    """Return True if nothing of a campaign is begun now: it is halted, paused, or not begun yet."""
+    begun = campaign.busy or final_contacts(campaign)
+    return run.phase == RUNNING and bool(run.halts or campaign.halts or not begun)
+
+
 def _of_all(campaigns: Sequence[CampaignSnapshot]) -> set[str]:
     """Return the reasons why campaigns are halted, if all of them are."""
     if not campaigns or not all(one.halts for one in campaigns):

@@ -16,15 +16,16 @@ from aiohttp import web
 from dispatcher.domain.course import Course
 from dispatcher.domain.errors import DispatcherError, ExitCode
 from dispatcher.domain.status import Reason, Status
-from dispatcher.http_server.page import documents, operator_pages
+from dispatcher.http_server.page import documents, operator_pages, plan_pages
 from dispatcher.http_server.page.feed import Feed
 from dispatcher.http_server.page.guard import HEADERS, Handler, PageGuard, PageRefusal
 from dispatcher.http_server.page.html import Markup
 from dispatcher.http_server.page.live import live_parts
-from dispatcher.http_server.page.outlook import PageState, by_status
+from dispatcher.http_server.page.outlook import PageState, by_status, is_at_rest
 from dispatcher.http_server.runner import make_runner
-from dispatcher.ports import LedgerError
+from dispatcher.ports import LedgerError, SourceError
 from dispatcher.ports.orders import CommandError, Selection
+from dispatcher.ports.plan import CampaignPlan
 from dispatcher.ports.questions import (
     BEGINNING,
     HistoryOf,
@@ -32,7 +33,7 @@ from dispatcher.ports.questions import (
     ParkedContacts,
     StatusOf,
 )
-from dispatcher.ports.snapshot import STANDBY, RunSnapshot
+from dispatcher.ports.snapshot import RUNNING, STANDBY, RunSnapshot
 
 COURSE_SECONDS = 1.0
 """How often a point of the course is looked for."""
@@ -61,12 +62,14 @@ class PageSource:
     """What the page shows: ``look`` and ``page`` are those of the run's store.
 
     ``order`` carries out an order of an operator by its name, with its arguments as JSON values.
+    ``plan`` makes the plan of a campaign.
     """
 
     snapshot: Callable[[], RunSnapshot]
     look: Callable[..., Awaitable[Any]]
     page: Callable[..., Awaitable[Any]]
     order: Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+    plan: Callable[[str], Awaitable[CampaignPlan]]
 
 
 async def serve_page(
@@ -116,6 +119,7 @@ class _Page:
         app.router.add_get("/", self._run)
         app.router.add_get("/events", self._events, allow_head=False)
         app.router.add_get("/static/{name}", self._asset)
+        app.router.add_get("/plan", self._plan)
         app.router.add_get("/parked", self._parked)
         app.router.add_get("/contact", self._contact)
         app.router.add_get("/lineage", self._lineage)
@@ -156,6 +160,22 @@ class _Page:
             charset="utf-8",
             headers={"Cache-Control": "private, max-age=86400"},
         )
+
+    async def _plan(self, request: web.Request) -> web.Response:
+        run, version = self._source.snapshot(), self._version
+        only = run.campaigns[0].name if len(run.campaigns) == 1 else ""
+        name = request.query.get("campaign", only)
+        campaign = next((one for one in run.campaigns if one.name == name), None)
+        if campaign is None or run.phase != RUNNING:
+            return _html(plan_pages.plans_page(run, version=version))
+        if not is_at_rest(run, campaign):
+            return _html(plan_pages.running_page(name, version=version))
+        try:
+            plan = await self._source.plan(name)
+        except SourceError as error:
+            return self._message(HTTPStatus.CONFLICT, f"There is no plan: {error}.")
+        page = plan_pages.plan_page(run, campaign, plan, writable=self._writable, version=version)
+        return _html(page)
 
     async def _parked(self, request: web.Request) -> web.Response:
         campaign, reason = request.query.get("campaign"), request.query.get("reason")

@@ -7,8 +7,8 @@ from dispatcher.domain.figures import STATUS_NAMES, contacts, duration
 from dispatcher.http_server.page.html import Html, Markup, element, join
 
 __all__ = [
-    "Row", "clock", "contacts", "count", "duration", "facts", "moment", "name", "plain", "section",
-    "size", "table", "with_code",
+    "Row", "clock", "contacts", "count", "duration", "facts", "minute", "moment", "name", "plain",
+    "section", "size", "table", "with_code",
 ]  # fmt: skip
 
 Row = tuple[Html, ...]
@@ -52,6 +52,12 @@ def clock(seconds: float) -> Markup:
     """Return a time of the day in UTC, with the whole time for machines."""
     at = datetime.fromtimestamp(seconds, UTC)
     return element("time", f"{at:%H:%M:%S}", datetime=f"{at:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def minute(seconds: float) -> Markup:
+    """Return a time with its day in UTC, to the minute."""
+    at = datetime.fromtimestamp(seconds, UTC)
+    return element("time", f"{at:%Y-%m-%d %H:%M}", datetime=f"{at:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def moment(seconds: float | None) -> Html:
