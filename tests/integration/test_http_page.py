@@ -16,6 +16,7 @@ from dispatcher.http_server.page.guard import PageGuard
 from dispatcher.http_server.page.operator_pages import lineage_page
 from dispatcher.http_server.page.outlook import outlook
 from dispatcher.http_server.page.server import PageAddressError, PageSource, serve_page
+from dispatcher.http_server.page.words import with_code
 from dispatcher.ledgers.lineage_check import ExclusiveLinkStore
 from dispatcher.ledgers.store import SqliteStore
 from dispatcher.ports import SourceError
@@ -73,7 +74,7 @@ PLAN = CampaignPlan(
     waiting=[("in the ledger", "in doubt, not planned", 3)],
     outcomes=[("skipped", "same_person", 34)],
     undecided=1166,
-    requests={"checks": Bounds(1166, 1166), "all": Bounds(1166, 2332)},
+    requests={"checks": Bounds(1166, 1166), "rechecks": Bounds(0, 0), "all": Bounds(1166, 2332)},
     seconds=Bounds(238, 476),
     requests_per_minute=300,
     later=2,
@@ -405,14 +406,76 @@ async def test_a_paused_campaign_shows_its_plan(world):
     assert "Plan of campaign a" in page
     text = re.sub(r"<[^>]+>", " ", page)
     for words in (
-        "1,166 to 2,332", "3:58 min to 7:56 min", "2023-11-14 22:18  to  2023-11-14 22:22  UTC",
+        "1,166 to 2,332", "3:58 min to 7:56 min", "22:18:58  to  22:22:56  UTC",
         "2 contacts, the last at  2023-11-14 22:21  UTC", "States were not read.",
-        "same person  34", "the state of the session decides  1,166",
+        "same person  34", "the state of the session decides  1,166", "rechecks  0  not known",
     ):  # fmt: skip
         assert " ".join(words.split()) in " ".join(text.split()), words
     assert "<code>dispatcher plan</code>" in page
     assert '<a href="/parked?campaign=a">parked earlier, not planned</a>' in page
     assert "/confirm" not in page
+
+
+async def test_a_plan_over_many_hours_has_the_days_of_its_end(world):
+    """A time without its day would be the wrong one."""
+    world.run, world.plan = paused(), replace(PLAN, seconds=Bounds(40_000, 90_000))
+    page = await (await (await world.serve()).get("/plan")).text()
+    assert ">2023-11-15 09:21</time> to " in page
+    assert ">2023-11-15 23:15</time> UTC" in page
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({}, "running</strong> for 1:00 min, as of "),
+        ({"phase": "draining"}, "draining</strong> for 1:00 min, as of "),
+        ({"halts": {"scope": NOW - 7}}, "halted: scope</strong> for 7 s, in a run of 1:00 min, "),
+        ({"halts": {"paused": NOW - 500}}, "paused</strong> for 8:20 min, as of "),
+    ],
+)
+async def test_a_state_is_as_old_as_it_is_and_not_as_the_run(world, more, words):
+    """A pause may also be older than the run."""
+    world.run = snapshot(**more)
+    assert words in await (await (await world.serve()).get("/")).text()
+
+
+async def test_a_pause_of_every_campaign_has_lasted_since_the_last_of_them(world):
+    """Until then something ran; its end is not foreseen, but there is a plan."""
+    both = [replace(one, halts={"paused": NOW - s}) for one, s in zip(
+        (snapshot().campaigns[0], snapshot("b").campaigns[0]), (9, 4), strict=True)]  # fmt: skip
+    world.run = snapshot(campaigns=both)
+    page = await (await (await world.serve()).get("/")).text()
+    assert "paused</strong> for 4 s, in a run of 1:00 min, " in page
+    assert "not known, see Plan" in page
+
+
+async def test_the_menu_shows_where_one_is(world, store):
+    """Also to a screen reader; each page is one of its items."""
+    client = await world.serve(store)
+    for path, item in (
+        ("/", "Run"), ("/plan", "Plan"), ("/parked", "Parked"), ("/contact", "Contact"),
+        ("/parked?campaign=a&reason=identity", "Parked"), ("/lineage", "Lineage"),
+    ):  # fmt: skip
+        page = await (await client.get(path)).text()
+        assert re.findall(r'aria-current="page">(\w+)<', page) == [item], path
+
+
+def test_no_line_ends_within_the_option_of_a_command():
+    """A copy of "--" from a narrow screen would else be without its name."""
+    shown = with_code("Run `dispatcher parked list --reason identity` <now>.")
+    option = '<span class="option">--reason</span>'
+    assert f"<code>dispatcher parked list {option} identity</code> &lt;now&gt;." in shown
+
+
+def test_a_message_into_the_same_conversation_leads_to_no_new_one():
+    """Both ends of its link look the same."""
+    row = SimpleNamespace(
+        previous_conversation_id="old-1", conversation_id="old-1", relation="notified",
+        verified=None,
+    )  # fmt: skip
+    page = lineage_page([row], None, version="v")
+    assert "the same conversation" in page
+    assert 'class="new"' not in page
 
 
 async def test_only_a_paused_campaign_is_resumed_from_its_plan(world):

@@ -53,15 +53,15 @@ def shares_bar(shares: Mapping[str, float], whole: float, label: str) -> Markup:
     return _svg("bar", WIDTH, BAR_HEIGHT, label, *pieces)
 
 
-def lineage_graph(confirmed: str, label: str) -> Markup:
-    """Return the link between two conversations; ``confirmed`` is its class."""
+def lineage_graph(confirmed: str, label: str, end: str) -> Markup:
+    """Return the link between two conversations; ``confirmed`` is its class, ``end`` its end's."""
     middle = BAR_HEIGHT
     return _svg(
         "link", 120, 2 * BAR_HEIGHT, label,
         element("circle", cx="10", cy=middle, r="7", class_="old"),
         element("line", x1="17", y1=middle, x2="98", y2=middle, class_=confirmed),
         element("path", d=f"M98 {middle - 5} l8 5 l-8 5 z", class_=confirmed),
-        element("circle", cx="113", cy=middle, r="6", class_="new"),
+        element("circle", cx="113", cy=middle, r="6", class_=end),
         scaled=False,
     )  # fmt: skip
 

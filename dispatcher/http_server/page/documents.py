@@ -28,12 +28,21 @@ ORDERS = {
 """The orders that the page gives: their verb, and what they do."""
 OF_PARKED = ("replay", "drop")
 """The orders about parked contacts."""
-RESULTS = ("ready", "in_doubt", "dropped")
-"""The numbers in the answers to orders."""
+RESULTS = {
+    "ready": "tried again",
+    "in_doubt": "looked for at the platform",
+    "dropped": "dropped",
+}
+"""The numbers in the answers to orders, and what they are called."""
 
 
-def document(title: str, *children: Html | None, version: str, live: bool = False) -> Markup:
-    """Return a whole document; a ``live`` one is kept up to date by events."""
+def document(
+    title: str, *children: Html | None, version: str, here: str = "", live: bool = False
+) -> Markup:
+    """Return a whole document, whose item of the menu is ``here``.
+
+    A ``live`` one is kept up to date by events.
+    """
     scripts = ("htmx.min.js", "sse.min.js", "page.js") if live else ()
     head = element(
         "head",
@@ -49,18 +58,21 @@ def document(title: str, *children: Html | None, version: str, live: bool = Fals
     body = element(
         "body",
         element("a", "Skip to the content", class_="skip", href="#content"),
-        element("header", element("a", "dispatcher", href="/", class_="brand"), _menu()),
+        element("header", element("a", "dispatcher", href="/", class_="brand"), _menu(here)),
         element("main", element("h1", title), *children, id="content", tabindex="-1"),
     )
     return join(Markup("<!DOCTYPE html>\n"), element("html", head, body, lang="en"))
 
 
-def _menu() -> Markup:
+def _menu(here: str) -> Markup:
     items = (
         ("Run", "/"), ("Plan", "/plan"), ("Parked", "/parked"), ("Contact", "/contact"),
         ("Lineage", "/lineage"),
     )  # fmt: skip
-    links = (element("li", element("a", name, href=path)) for name, path in items)
+    links = (
+        element("li", element("a", name, href=path, aria_current="page" if name == here else None))
+        for name, path in items
+    )
     return element("nav", element("ul", *links), aria_label="Pages")
 
 
@@ -73,9 +85,9 @@ def run_page(state: PageState, *, writable: bool, version: str) -> Markup:
 
     run = state.run
     names = [campaign.name for campaign in run.campaigns]
-    title = ", ".join(names)
+    title = f"Campaign{'s' if len(names) > 1 else ''} {', '.join(names)}"
     return document(
-        title if len(title) <= _LONGEST_TITLE else f"{len(names)} campaigns",
+        title if len(title) <= _LONGEST_TITLE or len(names) == 1 else f"{len(names)} campaigns",
         element(
             "div",
             element("div", live("announce"), class_="quiet", role="status", aria_live="polite"),
@@ -89,6 +101,7 @@ def run_page(state: PageState, *, writable: bool, version: str) -> Markup:
         ),
         _steering(names) if writable and not is_standby(run) else None,
         version=version,
+        here="Run",
         live=True,
     )
 

@@ -13,6 +13,7 @@ from dispatcher.http_server.page.outlook import (
     is_known,
     outlook,
     running_words,
+    state_since,
 )
 from dispatcher.http_server.page.words import Row
 from dispatcher.ports.snapshot import (
@@ -56,7 +57,8 @@ def live_parts(state: PageState) -> dict[str, Markup]:
 
 
 def _now(run: RunSnapshot, look: Outlook) -> Markup:
-    doing = running_words(run)
+    doing, since = running_words(run), state_since(run)
+    whole = f" in a run of {words.duration(run.taken_at - run.started_at)},"
     done = f" ({look.final / look.known:.0%})" if look.known else ""
     leaders = [
         element(
@@ -68,7 +70,8 @@ def _now(run: RunSnapshot, look: Outlook) -> Markup:
         element(
             "p",
             element("strong", doing, class_=f"state {doing.partition(':')[0]}"),
-            f" for {words.duration(run.taken_at - run.started_at)}, as of ",
+            f" for {words.duration(run.taken_at - since)},",
+            whole if since > run.started_at else None, " as of ",
             words.clock(run.taken_at), " UTC",
             class_="doing",
         ),
@@ -88,7 +91,7 @@ def _end(now: float, look: Outlook) -> Html:
     if not look.left:
         return "nothing is left"
     if look.seconds is None:
-        return "not known"
+        return "not known, see Plan" if look.halted else "not known"
     least = "at the earliest" if look.more else "about"
     return join(
         f"{least} ", words.clock(now + look.seconds), f", in {words.duration(look.seconds)}"
@@ -300,5 +303,5 @@ def _ledger(run: RunSnapshot) -> Iterator[Row]:
         yield "ledger", join("does not answer since ", words.clock(ledger.away_since), " UTC")
     elif ledger.size:
         free = "" if ledger.free is None else f", {words.size(ledger.free)} free"
-        commit = f", a commit takes {ledger.commit * 1000:.1f} ms"
+        commit = f", a commit takes {ledger.commit * 1000:.1f} ms" if ledger.commit else ""
         yield "ledger", f"{words.size(ledger.size)}{free}{commit}"

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from dispatcher.domain.status import Status
 from dispatcher.http_server.page import words
 from dispatcher.http_server.page.charts import lineage_graph
-from dispatcher.http_server.page.documents import ORDERS, document, order_link
+from dispatcher.http_server.page.documents import ORDERS, RESULTS, document, order_link
 from dispatcher.http_server.page.html import Html, Markup, element, join
 from dispatcher.http_server.page.words import Row
 from dispatcher.ports.questions import CampaignStatus
@@ -36,7 +36,7 @@ def parked_page(statuses: Sequence[CampaignStatus], *, writable: bool, version: 
         else element("p", "No contact is parked.")
     )
     note = None if writable or not rows else element("p", _READS)
-    return document("Parked contacts", content, note, version=version)
+    return document("Parked contacts", content, note, version=version, here="Parked")
 
 
 _READS = (
@@ -70,6 +70,7 @@ def parked_list(
         element("ol", *links, class_="keys") if links else element("p", "There is none any more."),
         more if len(links) >= MOST_LISTED else None,
         version=version,
+        here="Parked",
     )
 
 
@@ -102,7 +103,7 @@ def confirm_page(
 
 def done_page(order: str, numbers: Mapping[str, int], *, version: str) -> Markup:
     """Return what an order did."""
-    facts = [(words.plain(name), words.count(number)) for name, number in numbers.items()]
+    facts = [(RESULTS[name], words.count(number)) for name, number in numbers.items()]
     return document(
         f"{ORDERS[order][0]}: done",
         words.facts(*facts) if facts else None,
@@ -130,8 +131,9 @@ def contact_page(
     """Return the whole history of the contacts with a name; None if there are none."""
     if contacts is None:
         none = element("p", "No contact has this key or id.", role="status") if name else None
-        return document("Contact", contact_form(name), none, version=version)
-    return document("Contact", contact_form(name), *map(_contact, contacts), version=version)
+        return document("Contact", contact_form(name), none, version=version, here="Contact")
+    found = map(_contact, contacts)
+    return document("Contact", contact_form(name), *found, version=version, here="Contact")
 
 
 _TIMES = ("due", "not_before", "expires_at", "settled_at", "intent_at", "state_at", "sent_at")
@@ -212,10 +214,11 @@ def _link(old: str, new: str | None, relation: str, verdict: str) -> Markup:
     """Return a link as a small graph, with its words; an empty verdict: nobody has verified it."""
     label = f"{words.plain(relation)}, {_LINKS.get(verdict, verdict)}"
     kind = verdict if verdict and verdict in _LINKS else "open"
+    is_new = new not in (None, old)
     return element(
         "div",
-        element("code", old), lineage_graph(kind, label),
-        "the same conversation" if new in (None, old) else element("code", new),
+        element("code", old), lineage_graph(kind, label, "new" if is_new else "old"),
+        element("code", new) if is_new else "the same conversation",
         element("span", label, class_="relation", aria_hidden="true"),
         class_="lineage",
     )  # fmt: skip
@@ -239,5 +242,5 @@ def lineage_page(
                 "committed. A link is confirmed when the platform's records show it."),
         element("ol", *items, class_="links") if rows else element("p", "There is no link here."),
         element("p", further) if further else None,
-        version=version,
+        version=version, here="Lineage",
     )  # fmt: skip

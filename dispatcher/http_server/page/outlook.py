@@ -20,13 +20,15 @@ class Outlook:
     """``final`` and ``left`` are contacts; ``seconds`` are until the last of them is final.
 
     ``seconds`` is None if it is not known: nothing is begun, or nothing became final lately.
-    ``more`` is true if the source may have more rows than were read.
+    ``more`` is true if the source may have more rows than were read, ``halted`` if no contact is
+    begun.
     """
 
     final: int
     left: int
     seconds: float | None
     more: bool = False
+    halted: bool = False
 
     @property
     def known(self) -> int:
@@ -45,7 +47,7 @@ def outlook(run: RunSnapshot, campaigns: Iterable[CampaignSnapshot]) -> Outlook:
     more = any(one.source is not None and not one.source.ended for one in chosen)
     halted = bool(run.halts) or all(one.halts for one in chosen)
     if not left or not rate or halted:
-        return Outlook(final, left, None if left else 0.0, more)
+        return Outlook(final, left, None if left else 0.0, more, halted)
     per_second = run.quota.limit / 60
     by_quota = left * run.requests_per_contact / per_second if per_second else 0.0
     return Outlook(final, left, max(left / rate, by_quota), more)
@@ -71,6 +73,19 @@ def running_words(run: RunSnapshot) -> str:
     if halts == {"paused"}:
         return "paused"
     return f"halted: {', '.join(sorted(halts)).replace('_', ' ')}" if halts else run.phase
+
+
+def state_since(run: RunSnapshot) -> float:
+    """Return since when the run does what `running_words` says, in seconds since the epoch."""
+    if run.ledger.away_since is not None:
+        return run.ledger.away_since
+    if run.phase != RUNNING:
+        return run.started_at
+    if run.halts:
+        return min(run.halts.values())
+    if _of_all(run.campaigns):
+        return max(min(one.halts.values()) for one in run.campaigns)
+    return run.started_at
 
 
 def is_known(run: RunSnapshot) -> bool:

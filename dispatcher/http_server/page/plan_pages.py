@@ -16,11 +16,11 @@ def plans_page(run: RunSnapshot, *, version: str) -> Markup:
     """Return the campaigns of a run, with a link to the plan of each that does nothing now."""
     if run.phase != RUNNING:
         text = f"There is no plan now: this run is {run.phase}."
-        return document("Plan", element("p", text), version=version)
+        return document("Plan", element("p", text), version=version, here="Plan")
     rows: list[Row] = [_campaign_row(run, one) for one in run.campaigns]
     columns = ("campaign", "state", "plan", "not final")
     table = words.table("A campaign that runs has a forecast", columns, rows, figures=1)
-    return document("Plan", table, version=version)
+    return document("Plan", table, version=version, here="Plan")
 
 
 def _campaign_row(run: RunSnapshot, campaign: CampaignSnapshot) -> Row:
@@ -51,7 +51,7 @@ def running_page(campaign: str, *, version: str) -> Markup:
         element("p", "It runs. What it will do is on the page of the run: ",
                 element("a", "Forecast", href="/#forecast"), "."),
         element("p", "There is a plan while it is paused or halted, and before it begins."),
-        version=version,
+        version=version, here="Plan",
     )  # fmt: skip
 
 
@@ -66,8 +66,9 @@ def plan_page(
         element(
             "p",
             element("strong", _state(run, campaign), class_=f"state {_look(run, campaign)}"),
-            " Made at ", words.minute(plan.made_at), " UTC from the ledger",
-            " and the source" if plan.rows else "", ", without a request to the platform.",
+            " What it would do if it went on now. Made at ", words.clock(plan.made_at),
+            " UTC from the ledger", " and the source" if plan.rows else "",
+            ", without a request to the platform.",
             class_="doing",
         ),
         words.facts(
@@ -75,16 +76,20 @@ def plan_page(
             ("requests", _bounds(plan.requests["all"])),
             ("requests a minute", words.count(plan.requests_per_minute)),
             ("it takes", _seconds(plan.seconds)),
-            ("would end, if it goes on now", _end(plan)),
+            ("would end", _end(plan)),
             ("due later", _later(plan)),
         ),
         element("p", element("strong", "It would halt. "), plan.halt) if plan.halt else None,
-        element("p", order_link("resume", plan.campaign)) if resumes else None,
-        words.section("What is not known", _unknown(plan), id_="unknown"),
-        words.section("Rows and contacts", _rows(campaign, plan), id_="rows"),
-        words.section("What a run would do", _outcomes(plan), id_="outcomes"),
-        words.section("Requests", _requests(plan), id_="requests"),
-        version=version,
+        element("p", order_link("resume", plan.campaign), class_="orders") if resumes else None,
+        element(
+            "div",
+            words.section("What a run would do", _outcomes(plan), id_="outcomes"),
+            words.section("Requests", _requests(plan), id_="requests"),
+            words.section("Rows and contacts", _rows(campaign, plan), id_="rows"),
+            words.section("What is not known", _unknown(plan), id_="unknown"),
+            class_="pairs",
+        ),
+        version=version, here="Plan",
     )  # fmt: skip
 
 
@@ -102,8 +107,13 @@ def _seconds(bounds: Bounds) -> str:
 def _end(plan: CampaignPlan) -> Html:
     if not plan.contacts:
         return "nothing is left"
-    least, most = (words.minute(plan.made_at + seconds) for seconds in plan.seconds)
+    ends = [plan.made_at + seconds for seconds in plan.seconds]
+    shown = words.clock if ends[1] - plan.made_at < _HALF_A_DAY else words.minute
+    least, most = map(shown, ends)
     return join("about ", least, " UTC") if least == most else join(least, " to ", most, " UTC")
+
+
+_HALF_A_DAY = 43_200
 
 
 def _later(plan: CampaignPlan) -> Html:
@@ -147,11 +157,13 @@ def _outcomes(plan: CampaignPlan) -> Markup:
 
 
 def _requests(plan: CampaignPlan) -> Markup:
+    def most(name: str, bounds: Bounds) -> str:
+        is_open = name == "rechecks" and plan.undecided
+        return "not known" if is_open else words.count(bounds.most)
+
     rows: list[Row] = [
-        (name, words.count(bounds.least), words.count(bounds.most))
+        (name, words.count(bounds.least), most(name, bounds))
         for name, bounds in plan.requests.items()
     ]
-    return words.table(
-        "Without checks of sessions that must be waited for", ("requests", "least", "most"), rows,
-        figures=2,
-    )  # fmt: skip
+    columns = ("requests", "least", "most")
+    return words.table("All of them without rechecks", columns, rows, figures=2)

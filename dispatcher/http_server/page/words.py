@@ -1,5 +1,6 @@
 """Figures and times as people read them on the page."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -45,7 +46,16 @@ def name(text: str) -> Markup:
 def with_code(text: str) -> Markup:
     """Return a sentence whose commands are between backticks."""
     parts = text.split("`")
-    return join(*(element("code", part) if n % 2 else part for n, part in enumerate(parts)))
+    return join(*(_code(part) if n % 2 else part for n, part in enumerate(parts)))
+
+
+def _code(text: str) -> Markup:
+    """Return a command; no line ends between the hyphens of an option."""
+    pieces = (
+        element("span", piece, class_="option") if piece.startswith("-") else piece
+        for piece in re.split(r"(\s+)", text)
+    )
+    return element("code", *pieces)
 
 
 def clock(seconds: float) -> Markup:
