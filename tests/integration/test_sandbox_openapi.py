@@ -1,5 +1,6 @@
 """The OpenAPI documents: what the sandbox serves, what it answers, and the files in docs/."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dispatcher.sandbox.openapi.postman import collection
 from dispatcher.sandbox.openapi.write import files
 from dispatcher.sandbox.scenario.scenario import load
 from dispatcher.sandbox.server import Sandbox
+from tests.support import postman_format
 from tests.support.openapi_contract import contract
 from tests.support.sandbox_client import SandboxClient
 
@@ -177,3 +179,45 @@ async def test_each_request_of_the_postman_collection_is_answered_as_it_says(dia
                 status, _ = await client.call(request["method"], path, body)
             assert status == expected, item["name"]
             assert f"status({expected})" in item["event"][0]["script"]["exec"][0]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_collection_has_the_format_of_postman(dialect):
+    """Version 2.1.0, with no key that the format does not have there, and URLs that agree."""
+    assert [*postman_format.faults(collection(dialect))] == []
+
+
+def _rename(found, old, new):
+    found[new] = found.pop(old)
+
+
+SPOILED = {
+    "a key that is written wrong": (
+        lambda _, item: _rename(item["request"], "header", "headers"), "headers"),
+    "a status that is text": (
+        lambda _, item: item["response"][0].update(code="200"), "not of type 'integer'"),
+    "credentials of another kind": (
+        lambda whole, _: whole["auth"].update(type="basic"), "auth"),
+    "another version": (
+        lambda whole, _: whole["info"].update(schema="v2.0.0"), "info/schema"),
+    "a variable that nobody defines": (
+        lambda _, item: item["request"]["url"].update(host=["{{base}}"]), "base is not defined"),
+    "a variable that nobody uses": (
+        lambda whole, _: whole["variable"].append({"key": "x", "value": ""}), "x is not used"),
+    "a path that differs from its URL": (
+        lambda _, item: item["request"]["url"]["path"].append("more"), "the parts of its URL"),
+    "a body without its type": (
+        lambda _, item: item["request"].update(body={"mode": "raw", "raw": "{}"}), "is sent as"),
+    "a name that is there twice": (
+        lambda whole, item: whole["item"][0]["item"].append(item), "twice"),
+    "a request without a response": (
+        lambda _, item: item["response"].clear(), "no response is saved"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoil", "words"), SPOILED.values(), ids=list(SPOILED))
+def test_a_collection_that_is_wrong_is_found(spoil, words):
+    """Each kind of fault is named with its place."""
+    whole = copy.deepcopy(collection(DIALECTS[0]))
+    spoil(whole, whole["item"][0]["item"][0])
+    assert any(words in fault for fault in postman_format.faults(whole))
