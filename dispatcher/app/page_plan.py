@@ -137,10 +137,14 @@ class _Budget:
         self.spent = False
         self._until = time.monotonic() + LOOK_SECONDS
 
+    @property
+    def seconds(self) -> float:
+        """How many seconds are left."""
+        return max(0.0, self._until - time.monotonic())
+
     def take(self, number: int) -> bool:
         """Return True if so many more may be looked at."""
-        is_late = time.monotonic() > self._until
-        self.spent = self.spent or is_late or self.taken + number > MOST_LOOKED_AT
+        self.spent = self.spent or not self.seconds or self.taken + number > MOST_LOOKED_AT
         self.taken += 0 if self.spent else number
         return not self.spent
 
@@ -160,10 +164,18 @@ class _Part:
         if self._source is None or self._budget.spent:
             return
         async with aclosing(self._source.batches(known)) as batches:
-            async for batch in batches:
-                if not self._budget.take(batch.rows):
-                    return
+            while (batch := await self._next(batches)) is not None:
                 yield batch
+
+    async def _next(self, batches: AsyncGenerator[Batch, None]) -> Batch | None:
+        """Return the next batch; None at the end, or if the budget does not permit it."""
+        try:
+            async with asyncio.timeout(self._budget.seconds):
+                batch = await anext(batches, None)
+        except TimeoutError:  # a compressed file is read for long before its next new row
+            self._budget.spent = True
+            return None
+        return batch if batch is not None and self._budget.take(batch.rows) else None
 
 
 class _PartOfLedger:

@@ -8,8 +8,9 @@ from dispatcher.app import dry_run, page_plan, plan_words
 from dispatcher.app.campaigns import OpenCampaign
 from dispatcher.app.page_plan import PagePlans
 from dispatcher.app.plan_words import NOTHING_DONE
+from dispatcher.domain.contact import Contact
 from dispatcher.engine.campaign_rules import CampaignRules
-from dispatcher.ports import SourceError
+from dispatcher.ports import Batch, SourceError
 from dispatcher.ports.orders import CommandError
 from dispatcher.settings import load
 from tests.support import rich_ledger
@@ -102,6 +103,26 @@ async def test_a_source_that_cannot_be_read_twice_is_left_to_the_run(opened, sou
     assert plan.rows == []
     assert plan.contacts == 37
     assert any(text.startswith(UNKNOWN_ROWS) for text in plan.unknown)
+
+
+async def test_a_source_that_is_read_for_long_is_left_after_some_seconds(opened, monkeypatch):
+    """A reader of the page waits no longer; what was read before is shown."""
+    closed = []
+
+    class SlowSource:
+        async def batches(self, _known):
+            yield Batch([Contact("k", "c-1", "Hello", external_contact_id="p")])
+            try:
+                await asyncio.Event().wait()
+            finally:
+                closed.append(True)
+
+    monkeypatch.setattr(page_plan, "make_source", lambda *_, **__: SlowSource())
+    monkeypatch.setattr(page_plan, "LOOK_SECONDS", 0.5)
+    plan = await plan_of(opened())
+    assert plan.rows[0] == ("new contact", "", 1)
+    assert plan.unknown[0].startswith("What comes after the first 38 contacts and rows")
+    assert closed
 
 
 async def test_what_is_not_known_follows_from_the_settings(opened):
