@@ -34,7 +34,8 @@ MOST_ROUNDS = 10
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("schemathesis", help="the command")
+    # It runs in the folder of its configuration, where a path relative to this one is not valid.
+    arguments.add_argument("schemathesis", type=lambda path: str(Path(path).absolute()))
     arguments.add_argument("--requests", type=int, default=2000, help="in each dialect")
     arguments.add_argument("--examples", type=int, default=150, help="of each operation")
     arguments.add_argument("--seed", type=int, default=1)
