@@ -6,7 +6,6 @@ whenever a connection has no transaction open. What depends on one of them fails
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import pytest
@@ -18,24 +17,16 @@ psycopg = Lazily("psycopg")
 
 @contextmanager
 def discarded_sessions() -> Iterator[None]:
-    """Let all connections that are made in the block be such sessions."""
+    """Let all connections discard their sessions after each transaction of the block."""
+    idle, wait = psycopg.pq.TransactionStatus.IDLE, psycopg.Connection.wait
+
+    def wait_and_discard(connection: Any, *arguments: Any, **options: Any) -> Any:
+        try:
+            return wait(connection, *arguments, **options)
+        finally:
+            if not connection.closed and connection.pgconn.transaction_status == idle:
+                connection.pgconn.exec_(b"DISCARD ALL")
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("psycopg.connect", _kind().connect)
+        patch.setattr("psycopg.Connection.wait", wait_and_discard)
         yield
-
-
-@cache
-def _kind() -> Any:
-    idle = psycopg.pq.TransactionStatus.IDLE
-
-    class DiscardedSession(psycopg.Connection):  # type: ignore[misc, name-defined]
-        """Discards its session after each transaction."""
-
-        def wait(self, *arguments: Any, **options: Any) -> Any:
-            try:
-                return super().wait(*arguments, **options)
-            finally:
-                if not self.closed and self.pgconn.transaction_status == idle:
-                    self.pgconn.exec_(b"DISCARD ALL")
-
-    return DiscardedSession
