@@ -210,9 +210,18 @@ async def test_a_cancellation_drains(platform, options):
     """Also a time limit: it ends after what was begun, as a TimeoutError."""
     slow = {**QUICK, "engine.workers": 1}
     dispatcher = AsyncDispatcher("cancel", **{**options, "settings": slow})
+
+    first = platform.counts()["effects"] + 1
+
+    async def dispatch():
+        async with asyncio.timeout(None) as limit:
+            sending = asyncio.ensure_future(dispatcher.dispatch(people("cancel", 200)))
+            await asyncio.to_thread(platform.wait_for_effects, first)
+            limit.reschedule(0)
+            await sending
+
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.4):
-            await dispatcher.dispatch(people("cancel", 200))
+        await dispatch()
     sent = len(effects_of(platform, "cancel"))
     contacts = await dispatcher.contacts()
     status = Counter(row["status"] for row in contacts.to_pylist())
