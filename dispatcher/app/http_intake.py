@@ -121,6 +121,6 @@ def check_room(run: CampaignRun, most_waiting: int) -> None:
     if run.paused_at is not None:
         detail = "the campaign is paused by its operator"
         raise PostRefusedError(PostRefusal.PAUSED, detail, _PAUSED_SECONDS)
-    if run.intake.backlog > most_waiting:
-        detail = f"{run.intake.backlog:,} contacts wait (source.http.most_waiting)"
+    if run.intake.ready_count > most_waiting:
+        detail = f"{run.intake.ready_count:,} contacts wait (source.http.most_waiting)"
         raise PostRefusedError(PostRefusal.BACKLOG, detail, _BACKLOG_SECONDS)

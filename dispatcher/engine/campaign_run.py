@@ -218,13 +218,13 @@ class CampaignRun:
         now = self._clock.time()
         overview = await self.ledger.overview(now)
         backlog, quota = overview.backlog, quota_use(clients)
-        self.intake.backlog = backlog.due + backlog.later
+        self.intake.ready_count = backlog.due + backlog.later
         waiting = self.due_times.waiting.by_reason(backlog.later, now)
         self.overview, self.overview_at, self.waits = overview, now, waiting
         self._events.emit(
             Gauges(
                 in_flight=self.in_flight + self.guard.holding,
-                backlog=self.intake.backlog,
+                backlog=self.intake.ready_count,
                 oldest_due=max(0.0, now - backlog.oldest_due) if backlog.oldest_due else 0.0,
                 pace=sum(client.pacer.rate for client in clients),
                 quota_used=quota.used,

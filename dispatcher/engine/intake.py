@@ -9,15 +9,17 @@ from dispatcher.domain.events import BadRow, RowsRead, SourceState
 from dispatcher.domain.look_schedule import waits
 from dispatcher.domain.wait_counts import NOT_BEFORE, session_wait
 from dispatcher.engine.due_times import NEVER, DueTimes
-from dispatcher.ports import Batch, Claim, Clock, EventSink, Ledger, Source
+from dispatcher.ports import Batch, Claim, Clock, EventSink, Ledger, Source, SourceError
 
 MOST_PAGES = 50
 """How often the ledger is asked for more in place of looks that were put off."""
 STARVED_SECONDS = 2.0
+"""When no source and no due time had a contact for so long, looks may use the whole quota."""
+RECENTLY_ASKED_SECONDS = 2.0
+"""A source that was last asked for rows longer ago is not expected to answer."""
 UNANSWERED_SECONDS = 240.0
 """A source that is silent for longer is reported: the writer of a pipe may take a break, and a file
 that is compressed, or a workbook, may be read for minutes before its first new row."""
-"""When no source and no due time had a contact for so long, looks may use the whole quota."""
 
 
 class ContactLimit:
@@ -54,7 +56,7 @@ class Intake:
         self._last_row: float | None = None
         self._rows = 0
         self._asked_at = self._unanswered_since = float("-inf")
-        self.backlog = 0
+        self.ready_count = 0
         """Contacts that were ready, due or not, at the last gauges, and those admitted since."""
         self.exhausted = False
         """Whether the source was read to its end."""
@@ -126,8 +128,8 @@ class Intake:
     def _wanted_rows(self, now: float) -> str:
         """Return that a source which is not watched returns nothing although it was asked."""
         waited = now - self._unanswered_since
-        unanswered = now - self._asked_at < STARVED_SECONDS and waited >= UNANSWERED_SECONDS
-        if self._source.watched or self.exhausted or not unanswered:
+        is_wanted = now - self._asked_at < RECENTLY_ASKED_SECONDS
+        if self._source.watched or self.exhausted or not is_wanted or waited < UNANSWERED_SECONDS:
             return ""
         return f"it was asked for rows {waited:.0f} s ago and has not answered"
 
@@ -137,19 +139,28 @@ class Intake:
         It returns at once if the source is to wait for the workers.
 
         Raises:
-            SourceError: the source cannot be read.
+            SourceError: the source cannot be read; the batches that were taken are admitted.
             LedgerError: the ledger is lost.
 
         """
-        if self._at_once:
-            async with asyncio.TaskGroup() as group:
-                self._admitting = group.create_task(self._admit_all(group))
+        if not self._at_once:
+            return
+        errors: list[SourceError] = []
+        async with asyncio.TaskGroup() as group:
+            self._admitting = group.create_task(self._admit_all(group, errors))
+        if errors:
+            raise errors[0]
 
-    async def _admit_all(self, group: asyncio.TaskGroup) -> None:
-        if self._batches is not None:
-            async for batch in self._batches:
-                group.create_task(self._admit_batch(batch, 0))
-        self.exhausted = True
+    async def _admit_all(self, group: asyncio.TaskGroup, errors: list[SourceError]) -> None:
+        """Admit each batch in a task of its own; add the error that ends the source."""
+        try:
+            if self._batches is not None:
+                async for batch in self._batches:
+                    group.create_task(self._admit_batch(batch, 0))
+        except SourceError as error:
+            errors.append(error)
+        else:
+            self.exhausted = True
 
     def stop_admitting(self) -> None:
         """Take no further batch of a source that does not wait for the workers.
@@ -227,7 +238,7 @@ class Intake:
             batch.done(admitted)
         if admitted.receipt is not None or admitted.key_reused:
             return ()  # nothing was written
-        self.backlog += admitted.admitted
+        self.ready_count += admitted.admitted
         if admitted.admitted > len(admitted.claims):
             self._due_times.schedule(now)
         for due in admitted.later:
@@ -260,7 +271,7 @@ class Intake:
         if not self._reading.done():
             await asyncio.sleep(0)
         now = self._clock.monotonic()
-        if now - self._asked_at >= STARVED_SECONDS:
+        if now - self._asked_at >= RECENTLY_ASKED_SECONDS:
             self._unanswered_since = now
         self._asked_at = now
         if not self._reading.done():

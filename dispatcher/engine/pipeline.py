@@ -48,6 +48,7 @@ class Pipeline:
         self._waiting: dict[int, None] = {}
         self._stopping = asyncio.Event()
         self._failed = False
+        self._source_error: BaseException | None = None
         self._wanted = asyncio.Event()
 
     def stop(self, *, failed: bool = False) -> None:
@@ -148,7 +149,8 @@ class Pipeline:
 
         Raises:
             LedgerError: the ledger is lost; the daemon must stop.
-            SourceError: the source cannot be read; what was in flight was settled.
+            SourceError: a source cannot be read. The run was drained first, for at most
+                ``drain_seconds``, as at any other end.
 
         """
         try:
@@ -202,9 +204,11 @@ class Pipeline:
         """Keep the workers supplied until the run is over."""
         for campaign in self._campaigns:
             await campaign.start(self._options.workers)
-            group.create_task(campaign.intake.admit_at_once(), name=f"intake-{campaign.name}")
+            group.create_task(self._admit_at_once(campaign), name=f"intake-{campaign.name}")
         end = RunEnd(self._campaigns, self._pool, self._clock, self._options)
         while not self._stopping.is_set():
+            if self._source_error is not None:
+                raise self._source_error
             if await self._supply():
                 continue
             is_idle = all(campaign.idle for campaign in self._campaigns)
@@ -216,6 +220,17 @@ class Pipeline:
                 return outcome
             await self._wait_for_work()
         return RunOutcome.DRAINED
+
+    async def _admit_at_once(self, campaign: CampaignRun) -> None:
+        """Admit what a source has at once; the feeder raises the error of one that fails.
+
+        Raised here it would cancel the workers, and leave what they send in doubt.
+        """
+        try:
+            await campaign.intake.admit_at_once()
+        except* SourceError as errors:
+            self._source_error = _first(errors)
+            self._wanted.set()
 
     async def _supply(self) -> bool:
         """Let each campaign claim what it has room for; True if any has new claims."""

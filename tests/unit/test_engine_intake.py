@@ -261,7 +261,7 @@ async def test_batches_whose_sender_waits_do_not_wait_for_the_workers():
     running = asyncio.ensure_future(pipeline.run())
     await until(lambda: len(admitted) == len(batches))
     assert not engine.ledger.count(Status.OPENED)
-    assert engine.campaign_run.intake.backlog == len(batches)
+    assert engine.campaign_run.intake.ready_count == len(batches)
     pipeline.stop()
     assert await running is RunOutcome.DRAINED
 

@@ -137,6 +137,35 @@ async def test_a_source_that_cannot_be_read_comes_out_as_itself_after_a_drain():
         await early.pipeline(source=ListSource(SourceError("contacts.csv is gone"))).run()
 
 
+@pytest.mark.parametrize("grouped", [False, True])
+@in_virtual_time
+async def test_a_source_that_is_admitted_at_once_fails_after_a_drain_too(grouped, monkeypatch):
+    """Sends in flight get their answers, and batches that were taken are committed."""
+    engine = EngineFixture(latency=3, admits_at_once=True)
+    gone, done = SourceError("the place has moved"), []
+    last = Batch(contacts(1, first=3), done=done.append)
+    items = (Batch(contacts(2)), last, *(() if grouped else (gone,)))
+    source = ListSource(*items, seconds=4)
+    if grouped:  # as if the ledger refused the place of a third batch
+        admit = engine.ledger.admit
+
+        async def refuse(batch, *arguments):
+            if batch.contacts:
+                return await admit(batch, *arguments)
+            raise gone
+
+        source.items = (*items, Batch(()))
+        monkeypatch.setattr(engine.ledger, "admit", refuse)
+    else:
+        engine.ledger.commit_seconds = 5.0
+    with pytest.raises(SourceError, match="has moved"):
+        await engine.pipeline(source=source, once=False).run()
+    assert [one.admitted for one in done] == [1]
+    assert not engine.ledger.count(Status.SENDING)
+    assert engine.ledger.count(Status.OPENED) + engine.ledger.count(Status.READY) == 3
+    assert engine.platform.steps().count(LINK) == engine.ledger.count(Status.OPENED)
+
+
 @in_virtual_time
 async def test_a_bug_in_a_delivery_stops_the_run_loudly():
     """The run ends with that exception; no other contact goes on."""
