@@ -11,9 +11,10 @@ from dispatcher.domain.contact import Contact, RejectedRow
 from dispatcher.domain.conversation import Conversation, State
 from dispatcher.domain.decision import DecisionPolicy
 from dispatcher.domain.first_call_forecast import FirstCallForecast
+from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import Progress, RetryPolicy
 from dispatcher.domain.row_likeness import RowLikeness
-from dispatcher.domain.status import Reason, Status, Step
+from dispatcher.domain.status import Reason, RetryReason, Status, Step
 from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.readonly.dry_run import DryRun, DryRunOptions
 from dispatcher.engine.readonly.platform_reader import PlatformReader, PlatformReadError
@@ -140,6 +141,22 @@ async def test_who_has_as_many_messages_as_the_cap_permits_is_skipped_after_a_st
     assert report.estimate.outcomes[Status.SKIPPED, Reason.CAPPED].number == 2
     assert report.estimate.checks.number == 4  # the two are skipped after theirs
     assert ledger.cap_since == START - 50
+
+
+@in_virtual_time
+async def test_a_contact_that_is_due_later_counts_once_by_its_latest_time(monkeypatch):
+    """By its date and by a rule; not if it is skipped, since its person gets another message."""
+    deferred = Defer(200.0, RetryReason.QUIET_HOURS, Progress())
+    rules = CampaignRules(one_per_person=True)
+    after = {"k1": deferred, "k2": deferred, "k3": deferred}
+    monkeypatch.setattr(CampaignRules, "check", lambda _, contact, *__: after.get(contact.key))
+    twice = [replace(one, external_contact_id="same") for one in contacts(2, 3)]
+    dated = [*contacts(1, not_before=START + 500), *contacts(4, not_before=START - 5)]
+    report = await dry_run(
+        ListSource(Batch([*dated, *twice])), Ledger(), ScriptedPlatform(lambda _: OPEN), rules=rules
+    )
+    assert (report.progress.to_check, report.progress.later) == (3, 2)
+    assert report.progress.last_due == START + 500
 
 
 @in_virtual_time

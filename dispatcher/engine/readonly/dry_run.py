@@ -24,6 +24,7 @@ from dispatcher.domain.forecast import (
     forecast_without_states,
 )
 from dispatcher.domain.foreseen_halt import ForeseenHalt, HaltForecast
+from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.reservoir import Reservoir
 from dispatcher.domain.status import Reason, Status, Step
@@ -38,7 +39,7 @@ class LedgerView(Protocol):
 
     @property
     def in_doubt(self) -> int:
-        """How many contacts are in doubt."""
+        """How many sends have no known outcome: contacts that are sending or in doubt."""
         ...
 
     @property
@@ -98,10 +99,10 @@ class ScanProgress:
     """Counts of what was read so far.
 
     ``waiting`` are contacts that were in the ledger before, ``suspected`` those of them that an
-    earlier run put back since most were refused alike, ``later`` contacts that are not due yet,
-    ``last_due`` (seconds since the epoch) the latest due time among them. ``to_check`` are
-    contacts whose decision needs a state, ``checked`` those whose state was read, ``unread``
-    those whose state could not be read.
+    earlier run put back since most were refused alike. ``to_check`` are contacts whose decision
+    needs a state, ``later`` those of them that are not due yet, by their rows or by the rules,
+    ``last_due`` (seconds since the epoch) the latest due time among these. ``checked`` are those
+    whose state was read, ``unread`` those whose state could not be read.
     """
 
     rows: int = 0
@@ -178,12 +179,12 @@ class DryRun:
             if claim.progress.suspected is not None:
                 self.progress.suspected += 1
                 self._halt.recall(claim.progress.suspected)
-            if self._needs_check(claim):
+            if self._count(claim):
                 yield claim
         async with aclosing(self._source.batches(self._ledger.streams())) as batches:
             async for batch in batches:
                 for claim in (Claim(0, contact) for contact in self._new_contacts(batch)):
-                    if self._needs_check(claim):
+                    if self._count(claim):
                         yield claim
         self.progress.at_end = True
 
@@ -196,44 +197,41 @@ class DryRun:
         progress.rejected.update(row.reason for row in batch.rejected)
         return new
 
-    def _needs_check(self, claim: Claim) -> bool:
-        now, due = self._clock.time(), claim.contact.not_before
+    def _count(self, claim: Claim) -> bool:
+        """Count a contact as what a run would make of it; return True if it reads its state."""
+        now = self._clock.time()
         unchecked = forecast_unchecked(claim.contact, claim.progress, self._policy, now)
-        unchecked = unchecked or self._forecast_by_rules(claim, now)
-        kind = decided_kind(unchecked.reason) if unchecked is not None else None
+        after = unchecked or self._apply_rules(claim, now)
+        kind = decided_kind(after.reason) if isinstance(after, Forecast) else None
         if kind is not None:
             self._halt.refuse(kind)
         elif not _has_waited(claim.progress):
             self._halt.accept(Local.RULES)
-        if unchecked is not None:
-            self._unchecked.add(unchecked)
+        if isinstance(after, Forecast):
+            self._unchecked.add(after)
             return False
-        if due is not None and due > now:
-            self._count_later(due)
+        due = max(claim.contact.not_before or now, now + (after.seconds if after else 0.0))
+        if due > now:
+            self.progress.later += 1
+            self.progress.last_due = max(self.progress.last_due, due)
         self.progress.to_check += 1
         return True
 
-    def _forecast_by_rules(self, claim: Claim, now: float) -> Forecast | None:
+    def _apply_rules(self, claim: Claim, now: float) -> Forecast | Defer | None:
         """Apply the campaign's rules, as far as they need no state check."""
         rules, external_id = self._options.rules, claim.contact.external_contact_id
         after = rules.check(claim.contact, None, claim.progress, now)
         if isinstance(after, Finish):
             return Forecast(after.status, after.reason)
-        if after is not None:
-            self._count_later(now + after.seconds)
         if rules.one_per_person and external_id and self._ledger.mark_reached(external_id):
             return Forecast(Status.SKIPPED, Reason.SAME_PERSON)
         if rules.cap and external_id and not self._within_cap(external_id, now):
             return Forecast(Status.SKIPPED, Reason.CAPPED, checks=1)
-        return None
+        return after
 
     def _within_cap(self, external_id: str, now: float) -> bool:
         limits = self._options.rules.limits(now)
         return self._ledger.plan_message(external_id, limits.cap, limits.cap_since)
-
-    def _count_later(self, due: float) -> None:
-        self.progress.later += 1
-        self.progress.last_due = max(self.progress.last_due, due)
 
     async def _sampled(self, claims: AsyncIterator[Claim]) -> AsyncGenerator[Claim, None]:
         if self._options.sample is None:
