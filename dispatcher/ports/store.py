@@ -213,7 +213,7 @@ class OperatorStore(Protocol):
     def verify(self, *, quick: bool = False) -> Iterator[IntegrityFinding]:
         """Check the store, also beside a run, and yield each finding, also of what is sound.
 
-        ``quick`` leaves out what takes long.
+        ``quick`` leaves out the comparison of indexes with their tables.
         """
         ...
 

@@ -280,6 +280,17 @@ def test_damage_is_found(both, address, damage):
     assert name in broken(both[1])
 
 
+def test_a_quick_check_finds_what_no_index_guarantees(both, address):
+    """Two contacts with one message: no unique index forbids them."""
+    with closing(connect(address)) as connection:
+        connection.execute(
+            "UPDATE dispatcher.lineage SET message_id = 'same' WHERE id IN "
+            "(SELECT id FROM dispatcher.lineage ORDER BY id LIMIT 2)"
+        )
+    found = [finding.name for finding in both[1].verify(quick=True) if finding.count]
+    assert found == ["message_twice"]
+
+
 def test_the_same_view_of_a_dry_run(both, path, address):
     """What is known, reached and waiting; and what was passed before."""
     new = [*rich_ledger.contacts(0, 4), *rich_ledger.contacts(70, 72)]
