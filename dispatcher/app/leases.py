@@ -31,7 +31,7 @@ async def find_leases(
     client, and has no lease.
 
     Raises:
-        CredentialsError: the id of the only client cannot be read.
+        CredentialsError: the id of at least one client cannot be read, and no client has a lease.
 
     """
     campaigns = [Lease(LeaseKind.CAMPAIGN, one.name) for one in settings.campaigns]

@@ -11,7 +11,7 @@ from dispatcher.engine.readonly.dry_run import DryRunReport
 from dispatcher.settings import Settings, requests_per_minute
 
 QUOTA_SHARE = 0.98
-"""Share of the quota that a run uses; see docs/architecture.md, pacing."""
+"""Share of the quota that a run uses at least: it plans for a little more, and timers are late."""
 
 
 class Seconds(NamedTuple):
@@ -31,9 +31,10 @@ def duration(report: DryRunReport, settings: Settings) -> Seconds:
 
 
 def others_done(report: DryRunReport, settings: Settings) -> float | None:
-    """Return in how many seconds the contacts are done whose sessions are not waited for.
+    """Return an upper bound of the seconds until all contacts are done but those that wait.
 
-    That is at most so long if all the others stay as they are; None if none is waited for.
+    These wait for their sessions. It is None if no contact waits, or if those that wait may use the
+    whole quota.
     """
     estimate, share = report.estimate, settings.retry.waiting_share
     waiting = sum(

@@ -19,8 +19,8 @@ STOPPED = "stopped"
 class RunResult:
     """How a run ended: ``ending`` is None when a second signal ended it at once.
 
-    By campaign: ``snapshots`` of this run, and ``totals`` of all runs, which are empty when a
-    signal came before the ledger was open. ``waited_for`` says in words what the run waited for
+    By campaign: ``snapshots`` of this run, and ``totals`` of all runs, which are empty if a signal
+    ended the run before its pipeline began. ``waited_for`` says in words what the run waited for
     until then; empty if it did not wait.
     """
 

@@ -1,4 +1,4 @@
-"""Opens the store of the ledgers. Only this module knows of what kind it is."""
+"""Opens the store of the ledgers. Only this module imports the two kinds of stores."""
 
 import time
 from collections.abc import Iterator

@@ -95,7 +95,10 @@ class StateAged:
 
 @value_class
 class Settled:
-    """A contact is final; it is committed. ``seconds`` is the time since its last claim."""
+    """A contact is final; it is committed.
+
+    ``seconds`` is the time since a worker took it last; if it was in doubt, since its send.
+    """
 
     contact_key: str
     previous_conversation_id: str

@@ -17,7 +17,8 @@ class DueTimes:
         self.waiting = WaitCounts()
         """How many contacts wait, and why."""
         self.next_due = NEVER
-        """The earliest due time that was written since the feeder last asked the ledger."""
+        """The earliest due time that is known, from the ledger or written since it was asked; 0
+        if the ledger is to be asked now."""
         self.next_look_back = 0.0
         """When the next contact in doubt is due for a look back; 0 until the ledger was asked."""
         self.last_doubt = float("-inf")

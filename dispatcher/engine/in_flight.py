@@ -18,7 +18,8 @@ from dispatcher.ports import TokenLease
 class InFlight:
     """What is known of a contact in flight.
 
-    ``started`` (monotonic seconds) is when it was claimed, ``history`` what was done since.
+    ``started`` (monotonic seconds) is when a worker took it, or when the message of a contact in
+    doubt was sent; ``history`` is what was done since a worker took it.
     ``conversation`` is the state that was read last, ``state_at`` (monotonic seconds) when.
     ``client`` made the last request, at ``sent_at`` (seconds since the epoch), and is unset
     before the first. ``unauthorized`` has, by client, how many 401 came and the last token that
@@ -54,7 +55,7 @@ class InFlight:
 
     @property
     def has_sent(self) -> bool:
-        """Whether a send was made since the contact was claimed."""
+        """Whether a send was made since a worker took the contact."""
         return self.progress.sends > self._sends_before
 
     def record_state(self, conversation: Conversation, now: float) -> None:

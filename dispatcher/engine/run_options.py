@@ -11,17 +11,18 @@ class RunOutcome(StrEnum):
     DONE = "done"
     """Source and ledger are exhausted, or the run's limit of contacts is reached."""
     DEFERRED = "deferred"
-    """Exhausted, except for contacts that are due later than the run waits."""
+    """The rest is due later than the run waits; or a quota is used up for longer than it waits."""
     HALTED = "halted"
-    """All clients were halted for longer than the run waits."""
+    """All clients are halted for longer than the run waits; or a campaign is, since most of its
+    contacts are refused alike, and nothing else is left to do."""
     PAUSED = "paused"
     """Exhausted, except for campaigns that are paused."""
     DRAINED = "drained"
-    """Ordered to stop; what was in flight was settled."""
+    """Ordered to stop; each contact in flight was finished, or put back into the ledger."""
     FAILED = "failed"
     """Stopped because too large a share of the last contacts failed."""
     CUT_OFF = "cut_off"
-    """Ordered to stop; the drain limit was over before all in flight was settled."""
+    """The drain at the end of the run, whatever ended it, took longer than `drain_seconds`."""
 
 
 @dataclass(frozen=True, slots=True)

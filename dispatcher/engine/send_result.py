@@ -20,7 +20,7 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class DecideAgain:
-    """Nothing was sent: the next turn decides by the rules and the state."""
+    """No message was accepted: the next turn decides by the rules and the state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Blocked:
 class Suspended:
     """A send whose decision is still valid: the next turn repeats it without another state check.
 
-    It was not made, because a halt began or the token had expired, or the platform refused it to
-    the whole client.
+    It was not made, because a halt began, the token had expired or the run's lease is about to
+    end; or the platform refused it to the whole client.
     """
 
     decision: Notify | Open

@@ -69,7 +69,7 @@ class TransitionWriter:
         self, in_flight: InFlight, status: Status, reason: Reason, step: Step = Step.CHECK,
         answer: Answer | None = None,
     ) -> Left:  # fmt: skip
-        """Make a contact final for which no message was taken."""
+        """Make a contact final, but not as one whose message is known to be accepted."""
         now = self.clock.time()
         if status is Status.PARKED:  # it can be replayed, and then its columns lose this
             in_flight.history.append(contact_history.entry(now, "settled", status, reason))

@@ -142,7 +142,7 @@ def person_hash(external_contact_id: str) -> str:
 
 
 def person_as_spelled(external_contact_id: str) -> str:
-    """Return `person_of`, but for a UUID in another case another hash, as older ledgers have it."""
+    """Return the hash of a person's id exactly as it is written, as older ledgers have it."""
     digest = sha256(external_contact_id.encode(errors="surrogatepass")).digest()
     return urlsafe_b64encode(digest[:12]).decode()
 

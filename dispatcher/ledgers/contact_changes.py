@@ -46,7 +46,7 @@ class ContactChanges:
         """Write the final status and the lineage in one transaction.
 
         The message, its subject and the address are removed; the message's SHA-256 stays. A
-        parked contact keeps all of them, because it can be replayed.
+        parked or rejected contact keeps all of them, because it can be replayed.
         """
         await self._writer.change(settle_fields(settlement))
 

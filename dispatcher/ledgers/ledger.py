@@ -241,7 +241,7 @@ class SqliteLedger(ContactChanges):
         return await self._writer.job(partial(in_doubt.witnesses, after=after, limit=limit))
 
     async def backlog(self, now: float) -> Backlog:
-        """Count the contacts that are not final."""
+        """Count the contacts that are ready, claimed or sending."""
         return await self._writer.job(partial(totals.backlog, campaign=self._campaign, now=now))
 
     async def totals(self) -> Totals:

@@ -1,7 +1,7 @@
 """Whether a ledger is being copied, has moved, or is the unfinished copy of another one.
 
 Of the two ledgers of a copy at most one can be used at any moment: the old one is marked before the
-first row is copied, and the new one gets rid of its mark after the last one was verified.
+first row is copied, and the new one is marked as complete after the last one was verified.
 """
 
 import sqlite3
@@ -29,9 +29,10 @@ class MovedLedgerError(LedgerError):
 class Move:
     """The mark of a ledger that was copied or is a copy.
 
-    ``copy_id`` is that of both ledgers. ``place`` is the other one, in words. ``progress`` is the
-    table that was copied last, and the key of its last row; in an old ledger it only says that it
-    was a new one before. ``last_contact`` is an id that new contacts exceed.
+    ``copy_id`` is that of both ledgers. ``place`` is the other one, in words. ``progress`` of an
+    unfinished copy is the table that was copied last, and the key of its last row; that of a
+    complete one is "opened" and what shows that no run has opened it since. An old ledger has it
+    only if it was a copy itself. ``last_contact`` is an id that new contacts exceed.
     """
 
     state: MoveState

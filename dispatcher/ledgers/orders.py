@@ -77,7 +77,7 @@ def answer_question(connection: sqlite3.Connection, question: Question[A]) -> A:
     return found
 
 
-def select_parked(connection: sqlite3.Connection, selection: Selection) -> list[ParkedContact]:
+def select_replayable(connection: sqlite3.Connection, selection: Selection) -> list[ParkedContact]:
     """Return the selected contacts, by campaign and in the order of their admission.
 
     Raises:
@@ -99,7 +99,7 @@ def select_parked(connection: sqlite3.Connection, selection: Selection) -> list[
 
 
 def _selected_ids(connection: sqlite3.Connection, selection: Selection) -> list[int]:
-    return [contact["id"] for contact in select_parked(connection, selection)]
+    return [contact["id"] for contact in select_replayable(connection, selection)]
 
 
 _ANSWERS: Mapping[type[Question[Any]], Callable[[sqlite3.Connection, Any], Any]] = {
@@ -107,7 +107,7 @@ _ANSWERS: Mapping[type[Question[Any]], Callable[[sqlite3.Connection, Any], Any]]
     StatusOf: lambda connection, question: campaign_statuses(
         connection, question.campaign, question.now
     ),
-    ParkedContacts: lambda connection, question: select_parked(connection, question.selection),
+    ParkedContacts: lambda connection, question: select_replayable(connection, question.selection),
     HistoryOf: describe_contact,
     DoubtsElsewhere: lambda connection, question: campaigns_in_doubt(
         connection, question.campaigns

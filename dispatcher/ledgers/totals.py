@@ -23,7 +23,7 @@ def campaign_totals(connection: sqlite3.Connection, campaign: int) -> Totals:
 
 
 def backlog(connection: sqlite3.Connection, campaign: int, now: float) -> Backlog:
-    """Count the contacts that are not final; ``now`` is in seconds since the epoch."""
+    """Count the contacts that are ready, claimed or sending; ``now``: seconds since the epoch."""
     sums = campaign_totals(connection, campaign)
     return backlog_of(connection, campaign, now, sums, DueCount())
 

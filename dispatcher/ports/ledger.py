@@ -96,7 +96,7 @@ class Ledger(Protocol):
         ...
 
     async def backlog(self, now: float) -> Backlog:
-        """Count the contacts that are not final."""
+        """Count the contacts that are ready, claimed or sending."""
         ...
 
     async def totals(self) -> Totals:

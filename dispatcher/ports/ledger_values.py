@@ -122,7 +122,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Contacts that are not final. Times are seconds since the epoch.
+    """Contacts that are ready, claimed or sending. Times are seconds since the epoch.
 
     ``due`` counts contacts that are ready and due, ``later`` those that are ready and not yet
     due. ``oldest_due`` is the earliest due time of the first kind, ``next_due`` that of the second.

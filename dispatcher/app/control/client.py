@@ -1,4 +1,4 @@
-"""Executes an operator's command in the running dispatcher, or else in the ledger itself."""
+"""Executes an operator's command in the ledger itself, or in the run that has it for itself."""
 
 import http.client
 import json
@@ -35,7 +35,10 @@ class CommandResult:
 
 
 def execute(store: OperatorStore, order: Order) -> CommandResult:
-    """Let the running dispatcher carry out an order; if none runs, carry it out in the store.
+    """Carry out an order in the store, or let the run do it if the store is locked for the run.
+
+    A run has the lock of a ledger in a file. With a ledger on a server a run carries out what only
+    it can do, if it is the only one, and on this machine.
 
     Raises:
         CommandError: the command is wrong; nothing was done.

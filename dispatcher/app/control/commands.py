@@ -25,7 +25,11 @@ from dispatcher.ports.questions import CampaignNames, StatusOf
 
 
 class CommandHandler:
-    """Executes commands; each is one order to the store: it is done whole or not at all."""
+    """Executes commands: orders to the store, and what only the run itself can do.
+
+    An order is done whole or not at all. The campaigns of this run are then paused or resumed one
+    by one.
+    """
 
     def __init__(
         self,

@@ -28,8 +28,8 @@ async def serve_commands(
 ) -> None:
     """Serve commands on a Unix socket until the stack is closed, which removes the socket.
 
-    Call it only while the ledger's lock is held: the lock proves that no other dispatcher uses a
-    socket that is at the same path.
+    For a ledger in a file call it only while the ledger's lock is held: the lock proves that no
+    other dispatcher uses a socket that is at the same path.
     """
     stack.callback(control.path.unlink, missing_ok=True)
     routes = {"/{command}": partial(_respond, commands)}

@@ -117,9 +117,11 @@ class CircuitBreaker:
     ) -> None:
         """Block requests; the latest reason replaces an earlier one.
 
-        ``step`` is the request that was refused: only one like it proves that the halt is over;
-        with None any answer does. ``by_token``: a new token can prove that the scope is back.
-        Otherwise only a successful request can.
+        The halt ends when a request of the probe succeeds. ``step`` is the request that was
+        refused: then it must be a request that proves that this step works again. With None the
+        step of an earlier halt stays; if there is none, any request of the probe will do.
+        ``by_token``: any will do, too, once a new token has the scope. A halt because the platform
+        is down ends with any answer.
         """
         self._by_token = by_token
         if step is not None:

@@ -145,7 +145,7 @@ class PostgresLedger(ContactChanges):
         return await self._reader.read(partial(reads.witnesses, after=after, limit=limit))
 
     async def backlog(self, now: float) -> Backlog:
-        """Count the contacts that are not final."""
+        """Count the contacts that are ready, claimed or sending."""
         return await self._reader.read(partial(self._backlog, now=now))
 
     async def totals(self) -> Totals:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from dispatcher.domain.status import Reason, Status
 from dispatcher.ledgers.postgres.campaigns import find_campaigns
-from dispatcher.ledgers.postgres.questions import select_parked
+from dispatcher.ledgers.postgres.questions import select_replayable
 from dispatcher.ledgers.postgres.statements import ORDERS, execute, fetch_all, fetch_row
 from dispatcher.ports.orders import (
     ApproveOrder,
@@ -87,7 +87,7 @@ def _drop(connection: "Connection[Any]", selection: Selection, now: float, me: i
 
 
 def _selected_ids(connection: "Connection[Any]", selection: Selection) -> list[int]:
-    return [contact["id"] for contact in select_parked(connection, selection)]
+    return [contact["id"] for contact in select_replayable(connection, selection)]
 
 
 def _less(row: _Sum) -> _Sum:

@@ -89,8 +89,8 @@ def _prune_contacts(
 
 
 def keep_reached(connection: "Connection[Any]", ids: "Sequence[int]") -> None:
-    """Keep the hashes of the people of contacts, of whom so far only the lineage knows."""
-    rows = fetch_all(connection, MAINTENANCE["unreached"], {"ids": list(ids)})
+    """Keep the hashes of the people of contacts' lineage; those that are kept already stay."""
+    rows = fetch_all(connection, MAINTENANCE["lineage_people"], {"ids": list(ids)})
     values = {
         "persons": [person_hash(row[0]) for row in rows],
         "contacts": [row[1] for row in rows],

@@ -39,7 +39,7 @@ def answer_question(connection: "Connection[Any]", question: Question[A]) -> A:
     return found
 
 
-def select_parked(connection: "Connection[Any]", selection: Selection) -> list[ParkedContact]:
+def select_replayable(connection: "Connection[Any]", selection: Selection) -> list[ParkedContact]:
     """Return the selected contacts, by campaign and in the order of their admission.
 
     Raises:
@@ -84,7 +84,7 @@ _ANSWERS: Mapping[type[Question[Any]], Callable[["Connection[Any]", Any], Any]] 
     StatusOf: lambda connection, question: campaign_statuses(
         connection, question.campaign, question.now
     ),
-    ParkedContacts: lambda connection, question: select_parked(connection, question.selection),
+    ParkedContacts: lambda connection, question: select_replayable(connection, question.selection),
     HistoryOf: _history,
     DoubtsElsewhere: _doubts_elsewhere,
     LeasesNow: _leases,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_CHANGES = 256
-"""Changes of one group: the parts of a statement are joined one by one."""
+"""Changes of one commit: the parts of a statement are joined one by one."""
 POLL_SECONDS = 1.0
 """How often the lease is renewed, and the nudge of an operator is looked for."""
 
@@ -39,7 +39,8 @@ _DELIVERED = (Status.NOTIFIED, Status.OPENED)
 class PostgresWriter(HandOver):
     """Accepts operations on the event loop, and completes them once their commit is durable.
 
-    All changes that are queued are one statement; all jobs are one transaction after it.
+    Of what is queued, the changes are committed first, in parts of at most `MAX_CHANGES`, each one
+    statement; then all jobs in one transaction. Each of these commits is a group of `Session`.
     ``on_nudge`` is called on the event loop when another process has changed something.
     """
 

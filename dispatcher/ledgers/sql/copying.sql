@@ -30,7 +30,8 @@ WHERE id IN (
 )
 
 -- name: complete_intents
--- A contact in doubt without an intent is taken for an open that nobody finds; see in_doubt.py.
+-- A contact in doubt without an intent is taken for an open that nobody finds; see
+-- `unsettled_send` in doubt_rows.py.
 UPDATE contact SET intent_step = COALESCE(intent_step, 'open'), intent_at = COALESCE(intent_at, 0)
 WHERE
     id IN (

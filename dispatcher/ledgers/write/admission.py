@@ -195,7 +195,7 @@ def _respell_people(connection: sqlite3.Connection, contacts: Iterable[Contact])
 def _mark_same_person(
     connection: sqlite3.Connection, campaign: int, claims: list[Claim], lookup: LookupResult | None
 ) -> list[Claim]:
-    """Mark the claims whose person got a message in this campaign: they are skipped.
+    """Mark the claims whose person got a message in this campaign; the rules decide what follows.
 
     All others are checked again by the intent.
     """

@@ -57,7 +57,7 @@ def recover(connection: sqlite3.Connection, campaign: int, now: float) -> Recove
 
 
 def replay(connection: sqlite3.Connection, ids: Iterable[int], now: float) -> dict[str, int]:
-    """Put the parked contacts among ``ids`` back, and return how many by their new status.
+    """Put the parked and rejected contacts among ``ids`` back; return how many by new status.
 
     A contact that was parked in doubt is in doubt again; the others become ready.
     """

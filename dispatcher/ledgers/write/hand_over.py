@@ -13,7 +13,7 @@ from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import ChangeRecord
 from dispatcher.ports import LedgerError
 
-MAX_GROUP = 16
+HAND_OVER_SIZE = 16
 """Operations that are passed to the thread at once."""
 
 
@@ -50,8 +50,8 @@ class HandOver(ABC):
     """Accepts operations on the event loop, and completes them once their results are known.
 
     The operations of one iteration of the event loop are passed to the thread together, because
-    each hand-over wakes the thread; in parts of `MAX_GROUP`, so that the thread can start early.
-    The thread takes all that are queued as one group.
+    each hand-over wakes the thread; in parts of `HAND_OVER_SIZE`, so that the thread can start
+    early. The thread takes all that are queued as one group.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class HandOver(ABC):
         if not self._pending:
             self._loop.call_soon(self._hand_over)
         self._pending.append(operation)
-        if len(self._pending) >= MAX_GROUP:
+        if len(self._pending) >= HAND_OVER_SIZE:
             self._hand_over()
 
     def _hand_over(self) -> None:

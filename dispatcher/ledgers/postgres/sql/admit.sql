@@ -7,7 +7,7 @@
 --   stream: [name, at, row_count, done, fingerprint, before], or null     claim_limit, now
 --   request: [key, digest, rejected rows as JSON, since], or null
 -- Return as JSON {"moved": true}, {"receipt": [digest, result]}, or {"new": [[place in the batch,
--- id, block], ...]} in the order of the batch, of which the first `claimed` due ones are claimed.
+-- id, block], ...]} in the order of the batch, of which the first `claim_limit` due ones are claimed.
 CREATE OR REPLACE FUNCTION dispatcher.admit(p_me bigint, p_campaign integer, p_batch jsonb)
 RETURNS text LANGUAGE plpgsql
 AS $$

@@ -29,8 +29,8 @@ WHERE
     AND (%(campaign)s::integer IS NULL OR campaign_id = %(campaign)s)
 ORDER BY id
 
--- name: unreached
--- People of whom only the lineage knows that they got a message.
+-- name: lineage_people
+-- The people of the lineage of contacts, with the time at which they got a message.
 SELECT
     lineage.external_contact_id, contact.id, contact.campaign_id,
     COALESCE(lineage.sent_at, contact.settled_at)

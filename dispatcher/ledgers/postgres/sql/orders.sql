@@ -1,6 +1,6 @@
 -- Statements of an operator's orders, by name. They change nothing that a run has claimed, and are
--- carried out beside a run. The rows of runs and the sums are locked last and in their order, because
--- each commit of a run locks them in this order.
+-- carried out beside a run. Each commit of a run locks its own row first, and campaigns and sums after
+-- its contacts. So an order locks the rows of runs before campaigns and sums, and these last.
 
 -- name: nudge
 -- Let runs look for what has changed, with their next commit or heartbeat.

@@ -1,9 +1,9 @@
 -- Version 1 of the ledger in PostgreSQL. Times of contacts are seconds since the epoch, as the clocks
 -- of daemons have them; times of leases are the server's own.
 --
--- A contact of the status 'claimed' has a row in `held`, of the daemon that has claimed it. While a
--- send is unsettled it also has a row in `unsettled`: then it is 'sending' or 'in_doubt', whatever
--- `contact.status` says, and the columns intent_* are there. `contact_now` shows all of that.
+-- A contact that is 'claimed' has a row in `held`, of the daemon that has claimed it. One that is
+-- 'sending' also has a row in `unsettled`, with the columns intent_*, and its `contact.status` is still
+-- 'claimed'. One that is 'in_doubt' has the row in `unsettled` only. `contact_now` shows all of that.
 --
 -- What changes with each send is in tables of its own, and no index of `contact` has a column that an
 -- intent or a settlement changes: so a settlement writes to no index of a large table.
