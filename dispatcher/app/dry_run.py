@@ -10,6 +10,7 @@ import uvloop
 from dispatcher.app.campaign_rules import list_context, open_campaign_rules
 from dispatcher.app.sources import make_source
 from dispatcher.app.store import open_dry_run_view
+from dispatcher.app.tasks import cancel_and_wait
 from dispatcher.app.wiring import make_likeness, make_policy, open_reader
 from dispatcher.domain.first_call_forecast import FirstCallForecast
 from dispatcher.engine.clock import SystemClock
@@ -67,7 +68,8 @@ async def plan_in_loop(
         below = random.Random(seed).randrange  # noqa: S311 - a sample, not a secret
         source = make_source(settings, once=True, patient=False)
         dry_run = DryRun(source, ledger, policy, clock, options, below)
-        stack.push_async_callback(_cancel, asyncio.ensure_future(_show(dry_run.progress, show)))
+        showing = asyncio.ensure_future(_show(dry_run.progress, show))
+        stack.push_async_callback(cancel_and_wait, showing)
         if sample == 0:
             return await dry_run.run(None, None)
         platform, reader = await open_reader(settings, clock, stack)
@@ -78,8 +80,3 @@ async def _show(progress: ScanProgress, show: Callable[[ScanProgress], None]) ->
     while True:
         show(progress)
         await asyncio.sleep(SHOW_SECONDS)
-
-
-async def _cancel(task: asyncio.Future[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

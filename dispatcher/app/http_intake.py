@@ -37,18 +37,15 @@ async def serve_intake(
         CredentialsError: the file of a token cannot be read.
 
     """
-    servers: dict[tuple[str, int], dict[str, PostTarget]] = defaultdict(dict)
-    sources = []
+    servers, sources = _Servers(), []
     for campaign, run in zip(opened, runs, strict=True):
         if isinstance(campaign.source, HttpSource) and campaign.source.watched:
             http = campaign.settings.source.posts
             target = _target(campaign, campaign.source, run, post_token_reader(http, environment))
-            servers[http.host, http.port][run.name] = target
+            servers.add(http, run.name, target)
             sources.append(campaign.source)
-    for (host, port), targets in servers.items():
-        url = await serve_posts(stack, host, port, targets)
-        for name in targets:
-            structlog.get_logger(campaign=name).info("intake.listening", url=url)
+    for name, url in (await servers.serve(stack)).items():
+        structlog.get_logger(campaign=name).info("intake.listening", url=url)
     for source in sources:
         stack.callback(source.close)
 
@@ -72,15 +69,33 @@ async def refuse_posts(
     def check() -> None:
         raise PostRefusedError(PostRefusal.STANDBY, detail(), _STANDBY_SECONDS)
 
-    servers: dict[tuple[str, int], dict[str, PostTarget]] = defaultdict(dict)
+    servers = _Servers()
     for view in views:
         if view.source.kind == "http":
             http = view.source.posts
             token = post_token_reader(http, view.environment)
             target = PostTarget(accept, check, token, lambda _status, _rows: None, http.most_bytes)
-            servers[http.host, http.port][view.campaign] = target
-    for (host, port), targets in servers.items():
-        await serve_posts(stack, host, port, targets)
+            servers.add(http, view.campaign, target)
+    await servers.serve(stack)
+
+
+class _Servers:
+    """The servers of several campaigns: those with the same host and port share one."""
+
+    def __init__(self) -> None:
+        self._targets: dict[tuple[str, int], dict[str, PostTarget]] = defaultdict(dict)
+
+    def add(self, http: HttpSourceSettings, campaign: str, target: PostTarget) -> None:
+        """Take the posts of a campaign at the address of its settings."""
+        self._targets[http.host, http.port][campaign] = target
+
+    async def serve(self, stack: AsyncExitStack) -> dict[str, str]:
+        """Serve until the stack is closed; return the URL of each campaign's server."""
+        urls: dict[str, str] = {}
+        for (host, port), targets in self._targets.items():
+            url = await serve_posts(stack, host, port, targets)
+            urls.update(dict.fromkeys(targets, url))
+        return urls
 
 
 def post_token_reader(

@@ -1,6 +1,5 @@
 """Whether this run leads: which leases it has, or who has them, for its log, metrics and status."""
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -89,9 +88,3 @@ def held_json(held: HeldLease) -> Mapping[str, object]:
 def utc(seconds: float) -> str:
     """Return a time as people read it."""
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
-
-
-async def stop(task: "asyncio.Future[None]") -> None:
-    """Cancel a task, and wait for its end."""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

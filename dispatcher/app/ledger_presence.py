@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
-from dispatcher.app.leadership import Leadership, stop, utc
+from dispatcher.app.leadership import Leadership, utc
+from dispatcher.app.tasks import cancel_and_wait
 from dispatcher.app.telemetry import RunTelemetry
 from dispatcher.domain.events import LeaderState
 from dispatcher.ports import LedgerAwayError, LedgerError, Store
@@ -90,7 +91,7 @@ class LedgerPresence:
 
     def report(self, stack: AsyncExitStack) -> None:
         """Report whether the run leads and the ledger answers, until the stack is closed."""
-        stack.push_async_callback(stop, asyncio.ensure_future(self._report()))
+        stack.push_async_callback(cancel_and_wait, asyncio.ensure_future(self._report()))
 
     async def _report(self) -> None:
         known: float | None = None

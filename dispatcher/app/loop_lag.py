@@ -19,7 +19,7 @@ class LoopLag:
         self._set_timer(asyncio.get_running_loop())
 
     def stop(self) -> None:
-        """End."""
+        """Measure no more."""
         if self._timer is not None:
             self._timer.cancel()
 

@@ -3,14 +3,14 @@
 import asyncio
 from contextlib import AsyncExitStack, suppress
 
-from dispatcher.app.leadership import stop
+from dispatcher.app.tasks import cancel_and_wait
 from dispatcher.engine.pipeline import Pipeline
 from dispatcher.ports import LedgerError, Store
 
 
 def follow_orders(stack: AsyncExitStack, store: Store, pipeline: Pipeline) -> None:
     """Let the pipeline look at pauses and due contacts after each order, until the stack closes."""
-    stack.push_async_callback(stop, asyncio.ensure_future(_follow(store, pipeline)))
+    stack.push_async_callback(cancel_and_wait, asyncio.ensure_future(_follow(store, pipeline)))
 
 
 async def _follow(store: Store, pipeline: Pipeline) -> None:

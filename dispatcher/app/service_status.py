@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
 from dispatcher.app.health import RunHealth
-from dispatcher.app.leadership import stop
 from dispatcher.app.sd_notify import ServiceManager
+from dispatcher.app.tasks import cancel_and_wait
 from dispatcher.telemetry.stats.run_stats import Snapshot
 
 REPORT_SECONDS = 2.0
@@ -37,7 +37,7 @@ class ServiceStatus:
         """Report until the stack is closed, if there is a service manager."""
         if self._manager.is_there:
             stack.callback(self.stop)
-            stack.push_async_callback(stop, asyncio.ensure_future(self._repeat()))
+            stack.push_async_callback(cancel_and_wait, asyncio.ensure_future(self._repeat()))
 
     def stop(self) -> None:
         """Report, once, that the run is about to end."""

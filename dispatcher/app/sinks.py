@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from dispatcher.app.secret_files import read_password
 from dispatcher.app.snowflake_logins import snowflake_login
+from dispatcher.app.tasks import cancel_and_wait
 from dispatcher.domain.events import SinkLagged
 from dispatcher.ports import EventSink
 from dispatcher.ports.sink import LineageLog, SinkTarget
@@ -99,16 +100,11 @@ def start_sinks(
     sinks = {sink.name: pumps.get(sink.name) or webhooks[sink.name] for sink in settings.sinks}
     if sinks:
         measuring = asyncio.ensure_future(_measure(sinks, events))
-        stack.push_async_callback(partial(_stop, measuring))
+        stack.push_async_callback(partial(cancel_and_wait, measuring))
     for pump in pumps.values():
         pump.start()
         stack.push_async_callback(partial(end_sink, pump))
     return sinks
-
-
-async def _stop(task: "asyncio.Future[None]") -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _measure(sinks: Mapping[str, LineagePump | Webhook], events: EventSink) -> None:

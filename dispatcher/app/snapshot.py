@@ -15,9 +15,10 @@ from dispatcher import __version__
 from dispatcher.app.leadership import Leadership
 from dispatcher.app.telemetry import RunTelemetry
 from dispatcher.domain.condition import PRECEDENCE, Cause, Condition
+from dispatcher.domain.contact_counts import final_counts
 from dispatcher.domain.doubts import Doubts
 from dispatcher.domain.events import Gauges, QuotaUse
-from dispatcher.domain.status import FINAL, Status
+from dispatcher.domain.status import Status
 from dispatcher.domain.wait_counts import Span
 from dispatcher.engine.campaign_run import CampaignRun
 from dispatcher.engine.pipeline import Pipeline
@@ -166,10 +167,6 @@ def _ledger_values(run: CampaignRun, spans: Mapping[str, Span]) -> dict[str, Any
     if overview is None:
         return {}
     totals, backlog = overview.totals, overview.backlog
-    outcomes: dict[str, dict[str, int]] = {}
-    for (status, reason), contacts in totals.by_status.items():
-        if status in FINAL:
-            outcomes.setdefault(str(status), {})[str(reason)] = contacts
     return {
         "rows": {
             "read": totals.rows,
@@ -178,7 +175,7 @@ def _ledger_values(run: CampaignRun, spans: Mapping[str, Span]) -> dict[str, Any
             "rejected": sum(totals.rejected.values()),
             "filtered": totals.filtered,
         },
-        "outcomes": outcomes,
+        "outcomes": final_counts(totals.by_status),
         "due": backlog.due,
         "later": backlog.later,
         "busy": backlog.claimed_or_sending,

@@ -52,6 +52,17 @@ def count_contacts(
     return dict(counts)
 
 
+def final_counts(
+    by_status: Mapping[tuple[Status, Reason | None], int],
+) -> dict[str, dict[str, int]]:
+    """Return the number of final contacts by status and reason."""
+    counts: dict[str, dict[str, int]] = {}
+    for (status, reason), contacts in by_status.items():
+        if status in FINAL:
+            counts.setdefault(str(status), {})[str(reason)] = contacts
+    return counts
+
+
 def _place(status: Status, reason: Reason | None) -> tuple[str, str]:
     if status in FINAL:
         return ContactState.FINAL, str(reason)

@@ -16,6 +16,7 @@ from dispatcher.domain.decision import (
     open_with,
 )
 from dispatcher.domain.failure import AnswerKind, classify
+from dispatcher.domain.look_schedule import waits
 from dispatcher.domain.next_step import (
     BAD_REQUEST,
     Defer,
@@ -105,7 +106,7 @@ class Delivery:
             self.requester.release_probe(in_flight)
             if self.first_calls is not None:
                 self.first_calls.leave(in_flight)
-        if not ended_by_rule and not _has_waited(claim.progress):
+        if not ended_by_rule and not waits(claim.progress):
             self.guard.accept(Local.RULES)
         if self.guard.judged:
             await self.guard.settle_judged()
@@ -318,8 +319,4 @@ class Delivery:
 
 def _waits_again(decision: Decision | Defer, progress: Progress) -> bool:
     """Return True if the contact has waited before: only its first look counts as an answer."""
-    return _has_waited(progress) and isinstance(decision, Wait)
-
-
-def _has_waited(progress: Progress) -> bool:
-    return progress.engaged_since is not None or progress.not_ended_since is not None
+    return waits(progress) and isinstance(decision, Wait)

@@ -73,9 +73,7 @@ class Pipeline:
 
         """
         paused = self._campaign(campaign)
-        paused.pause()
-        await paused.release(self._withdraw_ready(paused))
-        await paused.release_ahead()
+        await self._pause(paused)
         await paused.ledger.pause(self._clock.time())
         self._wanted.set()
 
@@ -96,9 +94,7 @@ class Pipeline:
         for campaign in self._campaigns:
             since = await campaign.ledger.paused()
             if since is not None and campaign.paused_at is None:
-                campaign.pause()
-                await campaign.release(self._withdraw_ready(campaign))
-                await campaign.release_ahead()
+                await self._pause(campaign)
             elif since is None:
                 campaign.resume()
         self.wake()
@@ -198,8 +194,6 @@ class Pipeline:
             ),
         ]
 
-    # feeding
-
     async def _feed(self, group: asyncio.TaskGroup) -> RunOutcome:
         """Keep the workers supplied until the run is over."""
         for campaign in self._campaigns:
@@ -268,8 +262,6 @@ class Pipeline:
             async with asyncio.timeout(seconds):
                 await self._wanted.wait()
 
-    # working
-
     async def _work(self) -> None:
         while await self._queue.get() is _TAKE:
             campaign, claim = self._next_claim()
@@ -307,6 +299,11 @@ class Pipeline:
             worker.cancel()
         return not unfinished
 
+    async def _pause(self, campaign: CampaignRun) -> None:
+        campaign.pause()
+        await campaign.release(self._withdraw_ready(campaign))
+        await campaign.release_ahead()
+
     def _withdraw_ready(self, campaign: CampaignRun) -> list[Claim]:
         """Take the claims that are ready away from the workers."""
         claims = list(campaign.ready)
@@ -317,13 +314,10 @@ class Pipeline:
         return claims
 
     def _campaign(self, name: str) -> CampaignRun:
-        for campaign in self._campaigns:
-            if campaign.name == name:
-                return campaign
+        if (found := self.find_campaign(name)) is not None:
+            return found
         known = ", ".join(campaign.name for campaign in self._campaigns)
         raise LookupError(f"this run has no campaign {name}; it has: {known}")
-
-    # gauges
 
     async def _keep_gauges(self) -> None:
         while True:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dispatcher.ports import LedgerError
@@ -60,3 +61,8 @@ def ledger_error(path: Path, what: str) -> LedgerError:
 def is_fatal(error: Exception) -> bool:
     """Return whether ``error`` means that the database failed, not only one operation."""
     return isinstance(error, sqlite3.Error) and not isinstance(error, _OF_ONE_OPERATION)
+
+
+def utc(seconds: float) -> str:
+    """Return a time, in seconds since the epoch, as people read it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds")[:-6] + " UTC"

@@ -6,12 +6,12 @@ first row is copied, and the new one is marked as complete after the last one wa
 
 import sqlite3
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import orjson
 
+from dispatcher.ledgers.errors import utc
 from dispatcher.ports import LedgerError
 
 MoveState = Literal["leaving", "moved", "arriving", "arrived"]
@@ -77,7 +77,7 @@ def refuse_moved(move: Move | None, name: object, *, reads: bool = False) -> Non
     if move is None or move.state == "arrived" or (reads and move.state != "arriving"):
         return
     raise MovedLedgerError(
-        f"ledger {name}: {_SENTENCES[move.state].format(_utc(move.at), move.place)}"
+        f"ledger {name}: {_SENTENCES[move.state].format(utc(move.at), move.place)}"
     )
 
 
@@ -118,7 +118,3 @@ def write_move(connection: sqlite3.Connection, move: Move | None) -> None:
 def check_file(connection: sqlite3.Connection, path: Path, *, reads: bool = False) -> None:
     """Raise `MovedLedgerError` if a ledger's file is not to be used; see `refuse_moved`."""
     refuse_moved(read_move(connection), path, reads=reads)
-
-
-def _utc(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds")[:-6] + " UTC"

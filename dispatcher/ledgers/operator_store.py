@@ -49,7 +49,7 @@ class SqliteOperatorStore:
 
     @property
     def name(self) -> str:
-        """The path."""
+        """The path, as messages name the ledger."""
         return str(self._path)
 
     def order(self, order: Order) -> OrderAnswer:

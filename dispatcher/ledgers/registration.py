@@ -9,10 +9,9 @@ import sqlite3
 import uuid
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
 from pathlib import Path
 
-from dispatcher.ledgers.errors import ledger_error, translated_errors
+from dispatcher.ledgers.errors import ledger_error, translated_errors, utc
 from dispatcher.ledgers.exclusive import ExclusiveLedger
 from dispatcher.ledgers.location import LedgerLocation, difference, find_location
 from dispatcher.ledgers.lock import LedgerLock
@@ -147,9 +146,9 @@ def mark_as_backup(connection: sqlite3.Connection, now: float) -> None:
 def _problem(record: _LocationRecord, found: LedgerLocation, newer: int) -> str | None:
     """Return what shows that the ledger is a copy, in words; None if it is not."""
     if record.backup_at is not None:
-        return f"it is a backup, made at {_utc(record.backup_at)}"
+        return f"it is a backup, made at {utc(record.backup_at)}"
     known = record.location
-    where = f"at {_utc(record.opened_at)} on machine {known.host}, as {known.path}"
+    where = f"at {utc(record.opened_at)} on machine {known.host}, as {known.path}"
     if (changed := difference(known, found)) is not None:
         return f"a run last opened the ledger {where}; this file {changed}"
     if newer > record.opened:
@@ -187,7 +186,3 @@ def _read_mark(mark: str) -> tuple[str, int]:
     """Return the ledger's id and its number, which a lock file holds."""
     ledger_id, _, opened = mark.partition(" ")
     return (ledger_id, int(opened)) if opened.isdecimal() else ("", 0)
-
-
-def _utc(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds")[:-6] + " UTC"

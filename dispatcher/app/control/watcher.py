@@ -9,7 +9,8 @@ from dispatcher.app.control.client import ControlError, ControlUnavailableError,
 from dispatcher.app.control.ledger_watch import LedgerWatch
 from dispatcher.app.control.snapshot_json import snapshot_from_json
 from dispatcher.app.store import operator_store
-from dispatcher.domain.status import FINAL, Status
+from dispatcher.domain.contact_counts import final_counts
+from dispatcher.domain.status import Status
 from dispatcher.http_server.unix_socket import private_sockets
 from dispatcher.ports import SOCKET_OFF, CommandError, LedgerError
 from dispatcher.ports.questions import CampaignStatus
@@ -195,15 +196,11 @@ def campaign_of_ledger(
     status: CampaignStatus, last: CampaignSnapshot | None, now: float
 ) -> CampaignSnapshot:
     """Return a campaign as the ledger has it; ``last`` is what its run showed last."""
-    outcomes: dict[str, dict[str, int]] = {}
-    for (final, reason), contacts in status.totals.by_status.items():
-        if final in FINAL:
-            outcomes.setdefault(str(final), {})[str(reason)] = contacts
     doubts = status.totals.by_status.get((Status.IN_DOUBT, None), 0)
     paused = {} if status.paused_since is None else {"paused": status.paused_since}
     return replace(
         without_run(CampaignSnapshot(status.campaign) if last is None else last),
-        outcomes=outcomes,
+        outcomes=final_counts(status.totals.by_status),
         due=status.backlog.due,
         later=status.backlog.later,
         busy=status.backlog.claimed_or_sending,

@@ -24,6 +24,7 @@ from dispatcher.domain.forecast import (
     forecast_without_states,
 )
 from dispatcher.domain.foreseen_halt import ForeseenHalt, HaltForecast
+from dispatcher.domain.look_schedule import waits
 from dispatcher.domain.next_step import Defer
 from dispatcher.domain.progress import NEW, Progress
 from dispatcher.domain.reservoir import Reservoir
@@ -205,7 +206,7 @@ class DryRun:
         kind = decided_kind(after.reason) if isinstance(after, Forecast) else None
         if kind is not None:
             self._halt.refuse(kind)
-        elif not _has_waited(claim.progress):
+        elif not waits(claim.progress):
             self._halt.accept(Local.RULES)
         if isinstance(after, Forecast):
             self._unchecked.add(after)
@@ -285,11 +286,11 @@ class DryRun:
         if kind is AnswerKind.REFUSED:
             self._halt.refuse(_refusal(claim.contact, answer))
         elif kind in (AnswerKind.ACCEPTED, AnswerKind.GONE):
-            waits = expected.wait_reason is not None
-            refusal = None if waits else decided_kind(expected.reason)
+            will_wait = expected.wait_reason is not None
+            refusal = None if will_wait else decided_kind(expected.reason)
             if refusal is not None:
                 self._halt.refuse(refusal)
-            elif not (waits and _has_waited(claim.progress)):
+            elif not (will_wait and waits(claim.progress)):
                 self._halt.accept(Step.CHECK)
 
     def _forecast(
@@ -308,10 +309,6 @@ class DryRun:
         if first_calls is None or progress != NEW:
             return expected
         return first_calls.adapt(expected, contact, conversation, now)
-
-
-def _has_waited(progress: Progress) -> bool:
-    return progress.engaged_since is not None or progress.not_ended_since is not None
 
 
 def _refusal(contact: Contact, answer: Answer) -> RefusalKind:

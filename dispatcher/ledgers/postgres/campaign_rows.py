@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from dispatcher.ledgers.postgres.statements import ORDERS, fetch_row
 from dispatcher.ledgers.postgres.text import escaped
 
 if TYPE_CHECKING:
@@ -29,20 +30,11 @@ def pause(connection: "Connection[Any]", campaign: int, now: float) -> float:
 
     If it is paused already, the earlier time stays.
     """
-    row = connection.execute(
-        "UPDATE dispatcher.campaign SET paused_at = COALESCE(paused_at, %s) WHERE id = %s "
-        "RETURNING paused_at",
-        (now, campaign),
-    ).fetchone()
-    return float(row[0]) if row else now
+    since: float = fetch_row(connection, ORDERS["pause"], {"campaign": campaign, "now": now})[0]
+    return since
 
 
 def resume(connection: "Connection[Any]", campaign: int) -> float | None:
     """Resume a campaign. Return since when it was paused, or None if it was not."""
-    row = connection.execute(
-        "UPDATE dispatcher.campaign SET paused_at = NULL FROM ("
-        "SELECT paused_at FROM dispatcher.campaign WHERE id = %(id)s) AS earlier "
-        "WHERE id = %(id)s AND earlier.paused_at IS NOT NULL RETURNING earlier.paused_at",
-        {"id": campaign},
-    ).fetchone()
-    return row[0] if row else None
+    since: float | None = fetch_row(connection, ORDERS["resume"], {"campaign": campaign})[0]
+    return since

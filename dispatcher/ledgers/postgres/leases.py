@@ -106,12 +106,6 @@ def release(connection: "Connection[Any]", me: int) -> None:
     connection.execute("SELECT dispatcher.leave(%s)", (me,))
 
 
-def give_back(connection: "Connection[Any]", me: int, leases: Iterable[Lease]) -> None:
-    """Give some leases of a run back."""
-    free = orjson.dumps([list(lease) for lease in leases]).decode()
-    connection.execute("SELECT dispatcher.give_back(%s, %s::jsonb)", (me, free))
-
-
 def taken_over(address: PostgresAddress) -> LeaseLostError:
     """Return the error of a run that was replaced by another one."""
     said = ledger_error(

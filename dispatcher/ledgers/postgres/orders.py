@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 from dispatcher.domain.status import Reason, Status
+from dispatcher.ledgers.postgres import campaign_rows
 from dispatcher.ledgers.postgres.campaigns import find_campaigns
 from dispatcher.ledgers.postgres.questions import select_replayable
-from dispatcher.ledgers.postgres.statements import ORDERS, execute, fetch_all, fetch_row
+from dispatcher.ledgers.postgres.statements import ORDERS, execute, fetch_all
 from dispatcher.ports.orders import (
     ApproveOrder,
     CommandError,
@@ -47,11 +48,12 @@ def carry_out(
         case PauseOrder(campaign):
             found = find_campaigns(connection, campaign)
             nudge(connection, me)  # first: a commit of a run locks its own row before a campaign
-            return {"paused": {n: _set(connection, "pause", id_, now) for n, id_ in found.items()}}
+            since = {n: campaign_rows.pause(connection, id_, now) for n, id_ in found.items()}
+            return {"paused": since}
         case ResumeOrder(campaign):
             found = find_campaigns(connection, campaign)
             nudge(connection, me)
-            paused = {n: _set(connection, "resume", id_, now) for n, id_ in found.items()}
+            paused = {n: campaign_rows.resume(connection, id_) for n, id_ in found.items()}
             return {"resumed": {name: since for name, since in paused.items() if since is not None}}
         case ApproveOrder():
             raise CommandError(
@@ -105,9 +107,3 @@ def add_to_sums(connection: "Connection[Any]", rows: list[_Sum]) -> None:
         names = ("campaigns", "statuses", "reasons", "contacts")
         values = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
         execute(connection, ORDERS["add_to_sums"], values)
-
-
-def _set(connection: "Connection[Any]", name: str, campaign: int, now: float) -> float | None:
-    """Pause or resume a campaign; return since when it is, or was, paused."""
-    since: float | None = fetch_row(connection, ORDERS[name], {"campaign": campaign, "now": now})[0]
-    return since

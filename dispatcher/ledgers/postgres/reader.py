@@ -19,6 +19,7 @@ from dispatcher.ledgers.postgres.address import (
 )
 from dispatcher.ledgers.postgres.availability import Availability
 from dispatcher.ledgers.postgres.watchdog import Watchdog
+from dispatcher.ledgers.write.hand_over import complete
 from dispatcher.ports import LedgerAwayError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class PostgresReader:
                 answer = self._read(run)
             except Exception as error:  # noqa: BLE001 - raised where it is awaited
                 answer = self._as_error(error)
-            self._call_in_loop(_complete, future, answer)
+            self._call_in_loop(complete, future, answer)
         self._lose_connection()
         self._watchdog.stop()
         self._call_in_loop(self._ended)
@@ -131,12 +132,3 @@ class PostgresReader:
     def _call_in_loop(self, callback: Callable[..., None], *arguments: Any) -> None:
         with suppress(RuntimeError):  # the event loop is gone, and its callers with it
             self._loop.call_soon_threadsafe(callback, *arguments)
-
-
-def _complete(future: "asyncio.Future[Any]", answer: Any) -> None:
-    if future.done():
-        return
-    if isinstance(answer, Exception):
-        future.set_exception(answer)
-    else:
-        future.set_result(answer)

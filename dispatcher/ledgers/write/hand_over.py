@@ -104,13 +104,7 @@ class HandOver(ABC):
 
     def _complete(self, group: Sequence[Operation], answers: Sequence[Any]) -> None:
         for operation, answer in zip(group, answers, strict=True):
-            future = operation.future
-            if future.done():
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+            complete(operation.future, answer)
 
     def _ended(self) -> None:
         if self._closed is not None and not self._closed.done():
@@ -138,3 +132,13 @@ class HandOver(ABC):
         except RuntimeError:
             return False  # the event loop is gone, and its callers with it
         return True
+
+
+def complete(future: "asyncio.Future[Any]", answer: Any) -> None:
+    """Complete a future, unless its caller has cancelled it; an exception is raised there."""
+    if future.done():
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)

@@ -167,23 +167,11 @@ BEGIN
                 contact.id = it.id AND contact.reason IS NULL
                 AND (sent.contact_id IS NOT NULL OR held.contact_id IS NOT NULL)
             RETURNING
-                contact.id, contact.campaign_id, contact.status, contact.reason, it.v, sent.person,
-                COALESCE(sent.intent_external_contact_id, contact.external_contact_id) AS who,
-                sent.intent_at
+                contact.id, contact.campaign_id, contact.status, contact.reason, sent.person
         ), ended AS (
             DELETE FROM dispatcher.unsettled USING done WHERE unsettled.contact_id = done.id
         ), let_go AS (
             DELETE FROM dispatcher.held USING done WHERE held.contact_id = done.id
-        ), traced AS (
-            INSERT INTO dispatcher.lineage (
-                contact_id, relation, conversation_id, message_id, external_contact_id, state_seen,
-                state_at, sent_at, correlation_id
-            )
-            SELECT
-                id, v ->> 7, v ->> 8, v ->> 9, COALESCE(v ->> 10, who), v ->> 11,
-                (v ->> 12)::double precision, COALESCE((v ->> 13)::double precision, intent_at),
-                v ->> 5
-            FROM done WHERE v ->> 7 IS NOT NULL
         ), forgotten AS (
             DELETE FROM dispatcher.reached USING done
             WHERE

@@ -85,13 +85,6 @@ BEGIN
     DELETE FROM dispatcher.lease WHERE daemon_id = p_me;
 END $$;
 
--- Give some leases ([[kind, name], ...]) back.
-CREATE OR REPLACE FUNCTION dispatcher.give_back(p_me bigint, p_leases jsonb)
-RETURNS void LANGUAGE sql AS $$
-    DELETE FROM dispatcher.lease USING jsonb_array_elements(p_leases) AS given (it)
-    WHERE daemon_id = p_me AND kind = it ->> 0 AND name = it ->> 1
-$$;
-
 -- Begin group number p_group of a run: renew its lease, and count the group. The row stays locked
 -- until the commit, so that nobody fences the run in between.
 CREATE OR REPLACE FUNCTION dispatcher.begin_group(
