@@ -17,7 +17,7 @@ class Leadership:
         self._log = log
         self._waiting_since: float | None = None
 
-    def wait_for(self, held: Sequence[HeldLease]) -> None:
+    def note_waiting(self, held: Sequence[HeldLease]) -> None:
         """Note that others have leases of this run; log it if it is new."""
         is_new = [(one.lease, one.daemon) for one in held] != [
             (one.lease, one.daemon) for one in self.held
@@ -35,7 +35,7 @@ class Leadership:
                     since=utc(one.since),
                 )
 
-    def lead(self) -> None:
+    def note_leading(self) -> None:
         """Note that this run has its leases now."""
         waited = self._waiting_since
         self.leading, self.held, self._waiting_since = True, (), None
@@ -43,7 +43,7 @@ class Leadership:
             seconds = round(time.monotonic() - waited, 3)
             self._log.info("run.took_over", waited_seconds=seconds)
 
-    def lose(self, error: LeaseLostError) -> None:
+    def note_lost(self, error: LeaseLostError) -> None:
         """Note that another run has taken over."""
         self.leading = False
         self._log.error("run.lease_lost", detail=str(error))

@@ -1,4 +1,4 @@
-"""Checks whether the platform answers, and whether it lets each client do its work."""
+"""Checks what a run needs: ledger, intake and sinks open, and the platform lets clients work."""
 
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -38,10 +38,10 @@ def check_online(settings: Settings) -> list[OnlineFinding]:
     the ledger's database is opened, if it is in one, the addresses are tried at which contacts are
     accepted, and each sink is opened.
     """
-    return uvloop.run(_check_clients(settings))
+    return uvloop.run(_check_all(settings))
 
 
-async def _check_clients(settings: Settings) -> list[OnlineFinding]:
+async def _check_all(settings: Settings) -> list[OnlineFinding]:
     findings = [*_check_ledger(settings), *await check_intake(settings)]
     findings += await check_sinks(settings)
     for client, client_settings in per_client_settings(settings):

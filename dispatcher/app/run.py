@@ -169,7 +169,7 @@ class OneRun:
                 self._ledger.report(stack)
             opening = partial(open_store, settings, adopt=order.adopt)
             opened = partial(self._ledger.open, opening, settings.ledger, once=order.once)
-            lead = partial(self._lead, stack)
+            lead = partial(self._open_and_wait_for_leases, stack)
             run_store = await open_run_store(settings, stack, opened, lead, once=order.once)
             await self._webhooks.start(run_store.store.notice_log(), stack)
             try:
@@ -181,7 +181,7 @@ class OneRun:
             await self._note_end(ended(outcome), totals)
         return RunResult(outcome, telemetry.snapshots(), totals)
 
-    async def _lead(self, stack: AsyncExitStack, store: Store) -> None:
+    async def _open_and_wait_for_leases(self, stack: AsyncExitStack, store: Store) -> None:
         """Return when the run may begin: when it has its leases, if its ledger is on a server."""
         settings = self._settings
         self._snapshots.store = store
@@ -191,7 +191,7 @@ class OneRun:
         take = self._snapshots.take
         await serve_run_page(stack, settings, store, take, commands, lambda: self._campaigns)
         if not settings.ledger.url:
-            self._leadership.lead()
+            self._leadership.note_leading()
             return
         posted = [] if self._order.once else [*map(settings.only, settings.campaigns)]
         standby = Standby(store, self._leadership, self._telemetry, self._view, posted)
@@ -233,7 +233,7 @@ class OneRun:
             return await run_pipeline(pipeline, self._stop, self._telemetry, self._view, stack)
         except DispatcherError as error:
             if isinstance(error, LeaseLostError):
-                self._leadership.lose(error)
+                self._leadership.note_lost(error)
             self._telemetry.fail()
             raise
 

@@ -38,13 +38,13 @@ class Standby:
         async with AsyncExitStack() as waiting:
             while held := await self._store.try_take(leases):
                 is_first = not self._leadership.held
-                self._leadership.wait_for(held)
+                self._leadership.note_waiting(held)
                 if is_first:
                     await self._begin(waiting)
                 if self._view is not None:
                     self._view.show_standby(self._leadership.words())
                 await asyncio.sleep(LOOK_SECONDS)
-        self._leadership.lead()
+        self._leadership.note_leading()
 
     async def _begin(self, waiting: AsyncExitStack) -> None:
         """Begin what a standby does beside its health."""

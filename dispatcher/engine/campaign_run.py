@@ -151,14 +151,14 @@ class CampaignRun:
         The guard lets workers take few at a time. More are claimed with them, and kept for the next
         call: with claims as small as that a run took 8% more CPU time.
         """
-        if not self.guard.is_calm:
+        if not self.guard.allows_prefetch:
             await self.release_ahead()
         if len(self._ahead) < count:
-            ahead = self._size - len(self.ready) - count if self.guard.is_calm else 0
+            ahead = self._size - len(self.ready) - count if self.guard.allows_prefetch else 0
             count_missing = count - len(self._ahead)
             self._ahead.extend(await self.intake.claims(count_missing, max(0, ahead)))
         claims = [self._ahead.popleft() for _ in range(min(count, len(self._ahead)))]
-        left = [] if self.paused_at is not None else self.guard.take(claims)
+        left = [] if self.paused_at is not None else self.guard.excess_claims(claims)
         if left:
             claims = claims[: -len(left)]
             self.intake.give_back(len(left))
@@ -168,7 +168,7 @@ class CampaignRun:
     @property
     def halted_since(self) -> float | None:
         """Since when it is halted (monotonic seconds); None while it is not."""
-        return None if self.guard.kind is None else self.guard.since
+        return None if self.guard.halt_kind is None else self.guard.halted_since
 
     @property
     def source_finished(self) -> bool:
@@ -178,14 +178,14 @@ class CampaignRun:
     @property
     def idle(self) -> bool:
         """Whether nothing is left but what is due later, or waits for the end of a pause."""
-        takes_nothing = self.paused_at is not None or self.guard.kind is not None
+        takes_nothing = self.paused_at is not None or self.guard.halt_kind is not None
         has_nothing = self.source_finished and not self._ahead
         return (has_nothing or takes_nothing) and not self.ready and not self.in_flight
 
     @property
     def next_due(self) -> float:
         """When the next contact is due (seconds since the epoch); inf if it takes none."""
-        takes_nothing = self.paused_at is not None or self.guard.kind is not None
+        takes_nothing = self.paused_at is not None or self.guard.halt_kind is not None
         return NEVER if takes_nothing else self.intake.next_due
 
     @property

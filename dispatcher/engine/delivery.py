@@ -49,10 +49,10 @@ from dispatcher.engine.send_result import (
     Blocked,
     DecideAgain,
     Left,
+    NextTurn,
     OpenRefused,
     Repeat,
     Suspended,
-    Turn,
 )
 from dispatcher.engine.state_batcher import StateBatcher
 from dispatcher.engine.transition_writer import TransitionWriter
@@ -86,7 +86,7 @@ class Delivery:
         history = [contact_history.entry(self.clock.time(), "claimed")]
         started = self.clock.monotonic()
         in_flight = InFlight(claim.id, claim.contact, claim.progress, started, history)
-        turn: Turn = DECIDE_AGAIN if claim.block is None else Blocked(claim.block)
+        turn: NextTurn = DECIDE_AGAIN if claim.block is None else Blocked(claim.block)
         ended_by_rule = False
         try:
             while not isinstance(turn, Left):
@@ -107,13 +107,13 @@ class Delivery:
             if self.first_calls is not None:
                 self.first_calls.leave(in_flight)
         if not ended_by_rule and not waits(claim.progress):
-            self.guard.accept(Local.RULES)
+            self.guard.count_accepted(Local.RULES)
         if self.guard.judged:
             await self.guard.settle_judged()
 
     async def _decide(
-        self, in_flight: InFlight, turn: Turn
-    ) -> Finish | Defer | Notify | Open | Turn:
+        self, in_flight: InFlight, turn: NextTurn
+    ) -> Finish | Defer | Notify | Open | NextTurn:
         """Come to a decision, or return the next turn.
 
         There is no decision if no state could be read, or if the state shows what the refusal of
@@ -137,7 +137,7 @@ class Delivery:
             if self.guard.concerns(decision) and isinstance(decision, Finish):
                 return await self.guard.refuse(in_flight, decision, Step.CHECK, None)
             if not _waits_again(decision, in_flight.progress):
-                self.guard.accept(Step.CHECK)
+                self.guard.count_accepted(Step.CHECK)
         match decision:
             case Wait(RetryReason.ENGAGED):
                 return after_engaged(contact, in_flight.progress, policy, self.clock.time())
@@ -147,7 +147,7 @@ class Delivery:
         return decision
 
     async def _decide_early(
-        self, in_flight: InFlight, turn: Turn, now: float
+        self, in_flight: InFlight, turn: NextTurn, now: float
     ) -> Decision | Defer | Left | None:
         """Return the decision that needs no state check of the contact's own, if there is one."""
         decision: Decision | Defer | Left | None = self._decide_without_state(in_flight, turn, now)
@@ -169,7 +169,7 @@ class Delivery:
         return await self._follow(in_flight, after, Step.OPEN, shown)
 
     def _decide_without_state(
-        self, in_flight: InFlight, turn: Turn, now: float
+        self, in_flight: InFlight, turn: NextTurn, now: float
     ) -> Finish | Defer | Notify | Open | None:
         """Return the decision that needs no state check, if there is one."""
         contact, progress = in_flight.contact, in_flight.progress
@@ -224,7 +224,7 @@ class Delivery:
                 self.first_calls.observe(in_flight, read)
         return read
 
-    async def _send(self, in_flight: InFlight, decision: Notify | Open) -> Turn:
+    async def _send(self, in_flight: InFlight, decision: Notify | Open) -> NextTurn:
         step = Step.NOTIFY if isinstance(decision, Notify) else Step.OPEN
         reply = await self.requester.send(in_flight, step, decision)
         if not isinstance(reply, Reply):
@@ -238,13 +238,13 @@ class Delivery:
         in_flight.record_request(step, result, kind)
         if kind is AnswerKind.CLOSED and isinstance(result, Answer):
             self.requester.recipients.compare(in_flight.contact, result.address)
-        if unchecked is not None and unchecked.is_refused(in_flight, step, kind):
+        if unchecked is not None and unchecked.learn_from_answer(in_flight, step, kind):
             return await self._after_unchecked(unchecked, in_flight, step, kind, reply)
         if kind is AnswerKind.ACCEPTED and isinstance(result, Answer):
             in_flight.client.breaker.record_success(in_flight.id, step, in_flight.sent_at)
             if in_flight.first_call is not None:  # without a state check, which would permit it
-                self.guard.accept(Step.CHECK)
-            self.guard.accept(step)
+                self.guard.count_accepted(Step.CHECK)
+            self.guard.count_accepted(step)
             return await self.transitions.settle_delivered(in_flight, decision, result)
         handled = await self.refusals.handle(in_flight, step, kind, reply)
         if isinstance(handled, Left):
@@ -257,11 +257,13 @@ class Delivery:
     async def _after_unchecked(
         self, first_calls: FirstCalls, in_flight: InFlight, step: Step, kind: AnswerKind,
         reply: Reply,
-    ) -> Turn:  # fmt: skip
+    ) -> NextTurn:  # fmt: skip
         """Follow a send without a state check that was refused: it is no surprise."""
         answer = reply.result if isinstance(reply.result, Answer) else None
-        is_plain = kind is AnswerKind.CONFLICT and first_calls.may_hide_scope(in_flight.client)
-        if is_plain and answer is not None and answer.status != BAD_REQUEST:
+        examines_conflict = kind is AnswerKind.CONFLICT and first_calls.take_scope_check(
+            in_flight.client
+        )
+        if examines_conflict and answer is not None and answer.status != BAD_REQUEST:
             handled = await self.refusals.find_masked_scope(in_flight, step, answer)
             if isinstance(handled, Left):
                 return handled
@@ -277,13 +279,13 @@ class Delivery:
     async def _after_refused_send(
         self, in_flight: InFlight, step: Step, kind: AnswerKind, decision: Notify | Open,
         reply: Reply,
-    ) -> Turn:  # fmt: skip
+    ) -> NextTurn:  # fmt: skip
         """Follow a send that was refused to this contact, or is in doubt."""
         policy, result = self.policy.retry, reply.result
         if kind not in _NOT_TAKEN:
             in_flight.progress = replace(in_flight.progress, open_next=False)
         progress, answer = in_flight.progress, result if isinstance(result, Answer) else None
-        next_turn: Turn = DECIDE_AGAIN
+        next_turn: NextTurn = DECIDE_AGAIN
         if kind is AnswerKind.CLOSED and answer is not None:
             after: NextStep = after_closed_session(in_flight.conversation, answer, progress, policy)
         elif kind is AnswerKind.CONFLICT and isinstance(decision, Open) and answer is not None:

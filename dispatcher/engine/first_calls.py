@@ -79,8 +79,8 @@ class FirstCalls:
         self.learner.end_check(call, accepted, in_flight.state_requests)
         self._wake()
 
-    def is_refused(self, in_flight: InFlight, step: Step, kind: AnswerKind) -> bool:
-        """Learn from an answer to a send without a state check; return True if it is refused."""
+    def learn_from_answer(self, in_flight: InFlight, step: Step, kind: AnswerKind) -> bool:
+        """Learn from an answer to a send without a state check; return True if it was refused."""
         call = in_flight.first_call
         if call is None or not call.is_unchecked:
             return False
@@ -94,8 +94,10 @@ class FirstCalls:
             self._wake()
         return refused
 
-    def may_hide_scope(self, client: OAuthClient) -> bool:
+    def take_scope_check(self, client: OAuthClient) -> bool:
         """Return True if a 409 is to be examined for a missing scope that it hides.
+
+        True is returned once in `SCOPE_SECONDS` for a client.
 
         The state that is read next explains nearly all of them. One that it does not explain is
         found by the next send, which rests on that state.

@@ -56,8 +56,10 @@ class Recipients:
             return True
         return address is not None or (target is not None and not target.is_guest_id)
 
-    async def permits_record(self, record: Conversation) -> bool:
-        """Return False if a record is not enough to open to the row's address.
+    async def await_address_proof(self, record: Conversation) -> bool:
+        """Wait for the proof of the rows' addresses if a record would open to the one of its row.
+
+        Return False if the record is then not enough.
 
         `EQUAL_ADDRESSES` states are read to prove the addresses; other opens wait for them.
         """

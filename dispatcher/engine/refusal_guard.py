@@ -73,13 +73,13 @@ class RefusalGuard:
         """Refusals that have turned out to be the contacts' own, and are not final yet."""
         self._approved: set[RefusalKind] = set()
         self._accepted = frozenset(accepted)
-        self._recalled: dict[str, Stream] = {}
+        self._kinds_under_test: dict[str, Stream] = {}
         self._cleared = False
         self._probing = self._probe_refused = False
         self._next_probe = self._last_answer = 0.0
-        self.kind: RefusalKind | None = None
+        self.halt_kind: RefusalKind | None = None
         """What the campaign is halted for; None while it is not."""
-        self.since = 0.0
+        self.halted_since = 0.0
         """When the halt began (monotonic seconds)."""
 
     @property
@@ -89,7 +89,7 @@ class RefusalGuard:
 
     # what happens to contacts
 
-    def accept(self, step: Stream) -> None:
+    def count_accepted(self, step: Stream) -> None:
         """Count an answer that is no refusal; the halt ends if it proves that the cause is gone.
 
         `Local.RULES` is such an answer for a contact that no rule has ended.
@@ -97,10 +97,12 @@ class RefusalGuard:
         if not self._enabled:
             return
         self._detector.accept(step)
-        if self.kind is not None and self.kind.step is step:
+        if self.halt_kind is not None and self.halt_kind.step is step:
             self._resume()
-        if self._recalled and any(is_alike(step, one) for one in self._recalled.values()):
-            self._recalled.clear()
+        if self._kinds_under_test and any(
+            is_alike(step, one) for one in self._kinds_under_test.values()
+        ):
+            self._kinds_under_test.clear()
             self._cleared = True
         if self._held.waiting:
             self._last_answer = self._clock.monotonic()
@@ -124,14 +126,14 @@ class RefusalGuard:
             return await self._transitions.settle(
                 in_flight, finish.status, finish.reason, step, answer
             )
-        suspicious = self._detector.refuse(kind) or kind.key in self._recalled
+        suspicious = self._detector.refuse(kind) or kind.key in self._kinds_under_test
         self._last_answer, self._probe_refused = self._clock.monotonic(), True
         if in_flight.intended:
             await self._transitions.retract(in_flight)
-        if suspicious and self.kind is None:
+        if suspicious and self.halt_kind is None:
             self._halt(kind)
             await self._put_back(kind)
-        if self.kind is not None:
+        if self.halt_kind is not None:
             return await self._defer(in_flight, kind)
         self._held.hold(_Held(in_flight, finish, step, answer), kind, self._detector)
         self.judged += self._held.take_judged(kind.step, self._detector)
@@ -152,7 +154,7 @@ class RefusalGuard:
         Return True if that halts the campaign.
         """
         kind = self._detector.majority() if self._held.waiting else None
-        halts = kind is not None and self.kind is None
+        halts = kind is not None and self.halt_kind is None
         if kind is not None and halts:
             self._halt(kind)
             await self._put_back(kind)
@@ -168,16 +170,16 @@ class RefusalGuard:
     # what the campaign may take
 
     @property
-    def is_calm(self) -> bool:
+    def allows_prefetch(self) -> bool:
         """Whether it neither halts the campaign nor tests one contact alone."""
-        return self.kind is None and not self._recalled
+        return self.halt_kind is None and not self._kinds_under_test
 
     def room(self, in_flight: int) -> int:
         """Return how many more contacts may be taken; ``in_flight`` are those taken already."""
         if not self._enabled:
             return ALL
-        if self.kind is None:
-            return (1 if self._recalled else self._detector.room()) - in_flight
+        if self.halt_kind is None:
+            return (1 if self._kinds_under_test else self._detector.room()) - in_flight
         if in_flight:
             return 0
         now = self._clock.monotonic()
@@ -185,26 +187,27 @@ class RefusalGuard:
             self._end_probe(now)
         return 1 if now >= self._next_probe else 0
 
-    def take(self, claims: list[Claim]) -> list[Claim]:
-        """Note which claims are taken, and return those that must not be taken now.
+    def excess_claims(self, claims: list[Claim]) -> list[Claim]:
+        """Return those of the claims that must not be taken now; note that the others are.
 
-        A contact that an earlier run put back for a suspicion is tested alone.
+        They are the last ones. A contact that an earlier run put back for a suspicion is tested
+        alone.
         """
         if not self._enabled or not claims:
             return []
-        if self.kind is not None:
+        if self.halt_kind is not None:
             self._probing, self._probe_refused = True, False
             self._events.emit(Probed(HaltReason.SUSPICIOUS))
             return []
         for claim in claims:
             suspected = claim.progress.suspected
             if suspected is not None and not self._cleared and suspected not in self._accepted:
-                self._recalled[suspected] = stream_of(suspected)
-        return claims[1:] if self._recalled else []
+                self._kinds_under_test[suspected] = stream_of(suspected)
+        return claims[1:] if self._kinds_under_test else []
 
     def approve(self) -> RefusalKind | None:
         """Go on as a person says: such refusals are final from now on; None if it did not halt."""
-        kind = self.kind
+        kind = self.halt_kind
         if kind is not None:
             self._approved.add(kind)
             self._resume()
@@ -215,17 +218,17 @@ class RefusalGuard:
     def _halt(self, kind: RefusalKind) -> None:
         begun = self._detector.begun
         self._pause = self._probe_seconds if begun else self._pause
-        self.kind, self.since = kind, self._clock.monotonic()
-        self._next_probe = self.since + self._pause
+        self.halt_kind, self.halted_since = kind, self._clock.monotonic()
+        self._next_probe = self.halted_since + self._pause
         self._probing = False
-        self._recalled.clear()
+        self._kinds_under_test.clear()
         self._events.emit(Halted(HaltReason.SUSPICIOUS, describe(kind)))
 
     def _resume(self) -> None:
-        self.kind, self._cleared, self._probing = None, True, False
-        self._recalled.clear()
+        self.halt_kind, self._cleared, self._probing = None, True, False
+        self._kinds_under_test.clear()
         self._detector = SuspicionDetector()
-        seconds = self._clock.monotonic() - self.since
+        seconds = self._clock.monotonic() - self.halted_since
         self._events.emit(Resumed(HaltReason.SUSPICIOUS, seconds))
         self._transitions.due_times.schedule(self._clock.time())
 

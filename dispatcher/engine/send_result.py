@@ -55,5 +55,5 @@ ReadResult = Reply | Repeat | Left
 """What a state check came to; a `Reply` if it was made."""
 SendResult = Reply | Blocked | Suspended | DecideAgain | Left
 """What a send came to; a `Reply` if it was made."""
-Turn = Blocked | Suspended | OpenRefused | DecideAgain | Left
-"""What one turn of a contact leaves to the next; there is none after `Left`."""
+NextTurn = Blocked | Suspended | OpenRefused | DecideAgain | Left
+"""What one turn of a contact leaves to the next one; after `Left` there is none."""

@@ -18,9 +18,12 @@ from dispatcher.ports import Clock, Pacer, Platform, Reply
 
 @dataclass(frozen=True, slots=True)
 class SingleSendReport:
-    """How it ended; ``detail`` says it for people, and has the ids of what was sent."""
+    """How it ended: ``is_confirmed`` if the platform accepted the message.
 
-    is_sent: bool
+    ``detail`` says it for people, has the ids of what was sent, and whether it may have been sent.
+    """
+
+    is_confirmed: bool
     detail: str
 
 
@@ -53,16 +56,16 @@ class SingleSend:
         conversation_id = contact.conversation_id
         answer = await self._reader.read(Step.CHECK, lambda: self._platform.check(conversation_id))
         if answer is None:
-            return _not_sent("the platform gave no answer to the state check")
+            return _not_confirmed("the platform gave no answer to the state check")
         conversation = answer.conversation
         if classify(Step.CHECK, answer) is not AnswerKind.ACCEPTED or conversation is None:
-            return _not_sent(f"the state check was refused: {_words(answer)}")
+            return _not_confirmed(f"the state check was refused: {_words(answer)}")
         decision = self._decide(contact, conversation)
         match decision:
             case Finish(_, reason):
-                return _not_sent(f"a run would end this contact as {reason}")
+                return _not_confirmed(f"a run would end this contact as {reason}")
             case Wait(reason):
-                return _not_sent(
+                return _not_confirmed(
                     f"the session is {conversation.state}; a run would wait ({reason})"
                 )
         return await self._send(contact, decision)
@@ -82,13 +85,13 @@ class SingleSend:
         result = reply.result
         match classify(step, result):
             case AnswerKind.ACCEPTED if isinstance(result, Answer):
-                return SingleSendReport(is_sent=True, detail=_sent(step, decision, result))
+                return SingleSendReport(is_confirmed=True, detail=_sent(step, decision, result))
             case AnswerKind.IN_DOUBT:
-                return _not_sent(
+                return _not_confirmed(
                     "there was no clear answer: it may have been sent, so check the conversation"
                 )
         words = _words(result) if isinstance(result, Answer) else result.detail
-        return _not_sent(f"the platform did not accept it: {words}")
+        return _not_confirmed(f"the platform did not accept it: {words}")
 
     def _call(self, contact: Contact, decision: Notify | Open) -> Awaitable[Reply]:
         if isinstance(decision, Notify):
@@ -102,8 +105,8 @@ def _sent(step: Step, decision: Notify | Open, answer: Answer) -> str:
     return f"{what}: conversation {place}, message {answer.message_id or 'not reported'}"
 
 
-def _not_sent(detail: str) -> SingleSendReport:
-    return SingleSendReport(is_sent=False, detail=detail)
+def _not_confirmed(detail: str) -> SingleSendReport:
+    return SingleSendReport(is_confirmed=False, detail=detail)
 
 
 def _words(answer: Answer) -> str:

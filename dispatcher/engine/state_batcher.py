@@ -129,7 +129,7 @@ class StateBatcher:
         in_flight, record = waiter.in_flight, waiter.conversation
         if record is not None and self._is_sufficient(in_flight, record):
             known = replace(record, target=record.target or in_flight.progress.target)
-            if await self._recipients.permits_record(known):
+            if await self._recipients.await_address_proof(known):
                 return known
         is_repeat = in_flight.progress != NEW and not in_flight.has_sent
         if waiter.served and (record is None or is_repeat):

@@ -86,7 +86,7 @@ def progress_of(stored: str | None) -> Progress:
     return Progress(**values)
 
 
-def intend_fields(intent: Intent, absent_after: int | None = None) -> ChangeRecord:
+def intent_change(intent: Intent, absent_after: int | None = None) -> ChangeRecord:
     """Return an intent as a change; for ``absent_after`` see `LookupAhead.pop_absence`."""
     decision, external_id = intent.decision, intent.external_contact_id
     if isinstance(decision, Notify):
@@ -101,7 +101,7 @@ def intend_fields(intent: Intent, absent_after: int | None = None) -> ChangeReco
     return [*intended, progress_json(intent.progress), *limits, absent_after]
 
 
-def settle_fields(settlement: Settlement) -> ChangeRecord:
+def settlement_change(settlement: Settlement) -> ChangeRecord:
     """Return a settlement as a change. Unless it can be replayed, the target is removed."""
     progress = settlement.progress
     replayable = settlement.status in REPLAYABLE
@@ -112,14 +112,14 @@ def settle_fields(settlement: Settlement) -> ChangeRecord:
     return _with_history(settled, settlement.history)
 
 
-def defer_fields(
+def deferral_change(
     id_: int, due: float, progress: Progress, history: Sequence[HistoryEntry]
 ) -> ChangeRecord:
     """Return a deferral as a change."""
     return _with_history(["defer", id_, due, progress_json(progress)], history)
 
 
-def doubt_fields(
+def doubt_change(
     id_: int, look_at: float, progress: Progress, history: Sequence[HistoryEntry]
 ) -> ChangeRecord:
     """Return as a change that a send is in doubt."""

@@ -6,14 +6,14 @@ from typing import Any, Protocol
 
 from dispatcher.domain.contact_history import HistoryEntry
 from dispatcher.domain.progress import Progress
-from dispatcher.ledgers.codec import ChangeRecord, defer_fields, doubt_fields, settle_fields
+from dispatcher.ledgers.codec import ChangeRecord, deferral_change, doubt_change, settlement_change
 from dispatcher.ports import Settlement
 
 
 class ChangeWriter(Protocol):
     """What commits changes."""
 
-    def change(self, fields: ChangeRecord) -> "asyncio.Future[Any]":
+    def change(self, record: ChangeRecord) -> "asyncio.Future[Any]":
         """Change one contact; see `HandOver.change`."""
         ...
 
@@ -48,7 +48,7 @@ class ContactChanges:
         The message, its subject and the address are removed; the message's SHA-256 stays. A
         parked or rejected contact keeps all of them, because it can be replayed.
         """
-        await self._writer.change(settle_fields(settlement))
+        await self._writer.change(settlement_change(settlement))
 
     async def defer(
         self,
@@ -58,7 +58,7 @@ class ContactChanges:
         history: Sequence[HistoryEntry] = (),
     ) -> None:
         """Make a contact ready; it can be claimed from ``due`` on."""
-        await self._writer.change(defer_fields(id, due, progress, history))
+        await self._writer.change(deferral_change(id, due, progress, history))
 
     async def mark_in_doubt(
         self,
@@ -68,7 +68,7 @@ class ContactChanges:
         history: Sequence[HistoryEntry] = (),
     ) -> None:
         """Turn a sending contact into one in doubt; its look back is due at ``look_at``."""
-        await self._writer.change(doubt_fields(id, look_at, progress, history))
+        await self._writer.change(doubt_change(id, look_at, progress, history))
 
     async def schedule_look_back(self, id: int, at: float) -> None:  # noqa: A002 - as above
         """Set the time when the next look back for a contact in doubt is due."""

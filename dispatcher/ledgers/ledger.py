@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 from dispatcher.domain.evidence import DeliveryWitness
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers import campaigns, opening, totals
-from dispatcher.ledgers.codec import intend_fields
+from dispatcher.ledgers.codec import intent_change
 from dispatcher.ledgers.contact_changes import ContactChanges
 from dispatcher.ledgers.due_count import DueCount
 from dispatcher.ledgers.file_state import FileState
@@ -199,7 +199,7 @@ class SqliteLedger(ContactChanges):
     async def intend(self, intent: Intent) -> SendBlock | None:
         """Turn a claimed contact into a sending one, or return why that is not permitted."""
         return await self._writer.change(
-            intend_fields(intent, self._lookup_ahead.pop_absence(intent))
+            intent_change(intent, self._lookup_ahead.pop_absence(intent))
         )
 
     async def due_in_doubt(self, limit: int, now: float) -> Sequence[InDoubtContact]:

@@ -11,7 +11,7 @@ from dispatcher.ledgers.read.status import campaign_statuses
 from dispatcher.ledgers.spellings import spellings
 from dispatcher.ledgers.statements import SQL, json_list
 from dispatcher.ledgers.write import claims
-from dispatcher.ledgers.write.in_doubt import campaigns_in_doubt
+from dispatcher.ledgers.write.in_doubt import unsettled_elsewhere
 from dispatcher.ports.orders import (
     ApproveOrder,
     CommandError,
@@ -109,7 +109,7 @@ _ANSWERS: Mapping[type[Question[Any]], Callable[[sqlite3.Connection, Any], Any]]
     ),
     ParkedContacts: lambda connection, question: select_replayable(connection, question.selection),
     HistoryOf: describe_contact,
-    DoubtsElsewhere: lambda connection, question: campaigns_in_doubt(
+    DoubtsElsewhere: lambda connection, question: unsettled_elsewhere(
         connection, question.campaigns
     ),
     LeasesNow: lambda _connection, _question: (),  # the lock of the file is all there is

@@ -19,8 +19,8 @@ def spellings(id_: str) -> tuple[str, ...]:
 def spelled_keys(
     connection: sqlite3.Connection, campaign: int, keys: Iterable[str]
 ) -> dict[str, str]:
-    """Return the keys under which the campaign may have contacts, with the present form of each."""
-    if not _has_upper_case(connection, campaign):
+    """Map each key under which the campaign may have a contact to its present form."""
+    if not _may_have_upper_case(connection, campaign):
         return {key: key for key in keys}
     return forms_of_keys(keys)
 
@@ -28,8 +28,8 @@ def spelled_keys(
 def spelled_people(
     connection: sqlite3.Connection, campaign: int, external_ids: Iterable[str]
 ) -> dict[str, str]:
-    """Return the hashes under which the campaign may have people, with the present one of each."""
-    if not _has_upper_case(connection, campaign):
+    """Map each hash under which the campaign may have a person to the present one."""
+    if not _may_have_upper_case(connection, campaign):
         return {person: person for person in map(person_hash, external_ids)}
     return forms_of_people(external_ids)
 
@@ -58,13 +58,13 @@ def older_hashes(external_ids: Iterable[str]) -> dict[str, str]:
 
 
 def respelled_people(connection: sqlite3.Connection, external_ids: Iterable[str]) -> dict[str, str]:
-    """Return the older hashes that people may have in any campaign, with the present ones."""
+    """Map each older hash that people may have in any campaign to the present one."""
     (any_upper_case,) = connection.execute(SQL["any_upper_case"]).fetchone()
     if not any_upper_case:
         return {}
     return older_hashes(external_ids)
 
 
-def _has_upper_case(connection: sqlite3.Connection, campaign: int) -> bool:
+def _may_have_upper_case(connection: sqlite3.Connection, campaign: int) -> bool:
     row = connection.execute(SQL["has_upper_case"], (campaign,)).fetchone()
     return row is not None and bool(row[0])

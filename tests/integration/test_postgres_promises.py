@@ -13,7 +13,7 @@ import pytest
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
-from dispatcher.ledgers.codec import intend_fields, settle_fields
+from dispatcher.ledgers.codec import intent_change, settlement_change
 from dispatcher.ledgers.postgres import admission
 from dispatcher.ledgers.postgres.address import connect
 from dispatcher.ledgers.postgres.availability import Availability
@@ -65,7 +65,7 @@ class Run:
 
     def claim(self):
         """Claim one contact."""
-        due = (1, NOW)
+        due = admission.ClaimLimit(1, NOW)
         (claim,) = self._job(
             lambda connection: admission.claim(connection, self.session.me, self.campaign, due)
         )
@@ -76,7 +76,7 @@ class Run:
         batch = Batch([Contact(key, f"conversation-{key}", "Hello", external_contact_id=person)])
         admitted = self._job(
             lambda connection: admission.admit(
-                connection, self.session.me, self.campaign, batch, (NOW, 1)
+                connection, self.session.me, self.campaign, batch, admission.ClaimLimit(1, NOW)
             )
         )
         return admitted.claims[0]
@@ -99,7 +99,7 @@ class Run:
         intent = Intent(claim.id, Step.NOTIFY, decision, NOW, claim.progress)
         person = contact.external_contact_id
         return self.change(
-            "intend", intend_fields(replace(intent, external_contact_id=person, limits=ONCE))
+            "intend", intent_change(replace(intent, external_contact_id=person, limits=ONCE))
         )
 
     def settle(self, claim):
@@ -108,7 +108,7 @@ class Run:
             claim.id, Status.NOTIFIED, Reason.DELIVERED, NOW, claim.progress,
             relation=Relation.NOTIFIED, conversation_id=claim.contact.conversation_id,
         )  # fmt: skip
-        self.change("deliver", settle_fields(taken))
+        self.change("deliver", settlement_change(taken))
 
 
 class Ledger:

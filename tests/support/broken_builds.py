@@ -121,4 +121,4 @@ def _drop(*kinds: str) -> None:
 
 
 def _is(operation: Any, kinds: Sequence[str]) -> bool:
-    return isinstance(operation, Change) and operation.fields[0] in kinds
+    return isinstance(operation, Change) and operation.record[0] in kinds

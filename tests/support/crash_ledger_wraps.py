@@ -56,7 +56,7 @@ def wrap_commits(killer: Killer) -> None:
 
     def commit(connection: Any, path: Path, group: Sequence[Any]) -> list[Any]:
         nonlocal counted
-        changes = [member.fields[0] for member in group if isinstance(member, Change)]
+        changes = [member.record[0] for member in group if isinstance(member, Change)]
         kinds = {"settle" if kind in _SETTLES else kind for kind in changes}
         transaction.kinds = kinds
         with killer.commits:

@@ -147,7 +147,7 @@ async def test_it_is_reported_who_leads_and_how_long_the_ledger_is_away():
             store.away_since = ledger_presence.time.time() - 20.0
             await asyncio.sleep(2 * STATE_SECONDS)
             store.away_since = None
-            one._leadership.lead()
+            one._leadership.note_leading()
             await asyncio.sleep(STATE_SECONDS)
     states = one._telemetry.shared_sink.of_type(LeaderState)
     assert [state.leading for state in states] == [False, False, False, True]
@@ -161,7 +161,7 @@ async def test_a_leader_whose_leases_may_have_run_out_does_not_lead():
     """The gauge must not say so while another run may have taken over."""
     one = presence()
     store = one.store = Store()
-    one._leadership.lead()
+    one._leadership.note_leading()
     async with AsyncExitStack() as stack:
         one.report(stack)
         await asyncio.sleep(STATE_SECONDS / 2)

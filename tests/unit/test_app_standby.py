@@ -240,9 +240,9 @@ def test_a_standby_is_ready_and_only_the_leader_leads():
     health = RunHealth(ledger, leadership)
     assert (health.why_not_ready(), health.leads()) == ("starting", False)
     ledger.store = store
-    leadership.wait_for([held()])
+    leadership.note_waiting([held()])
     assert (health.why_not_ready(), health.leads()) == ("", False)
-    leadership.lead()
+    leadership.note_leading()
     assert (health.why_not_ready(), health.leads()) == ("starting", False)
     health.pool, health.pipeline = Part(), Part()
     assert (health.why_not_ready(), health.leads()) == ("", True)

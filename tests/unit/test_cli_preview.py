@@ -89,7 +89,7 @@ def test_a_message_is_sent_to_oneself_and_not_to_a_contact(invoke, monkeypatch):
 
     async def send(_settings, contact):
         sent.append((contact.conversation_id, contact.text, contact.external_contact_id))
-        return SingleSendReport(is_sent=len(sent) == 1, detail="as it went")
+        return SingleSendReport(is_confirmed=len(sent) == 1, detail="as it went")
 
     monkeypatch.setattr(previews, "_send", send)
     result = invoke("--send-to", "mine-1", secrets=True)

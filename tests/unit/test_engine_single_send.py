@@ -44,7 +44,7 @@ async def test_the_call_is_the_one_of_a_run(state, step, words):
     platform = ScriptedPlatform(lambda request: {**GOOD, Step.CHECK: state}[request.step])
     sender, pacer = sender_of(platform)
     report = await sender.send(contact(1))
-    assert report.is_sent
+    assert report.is_confirmed
     assert report.detail.startswith(words)
     assert platform.steps() == [Step.CHECK, step]
     assert [permit.end for permit in pacer.permits] == ["answered", "answered"]
@@ -65,7 +65,7 @@ async def test_what_is_not_sent_is_explained_and_not_tried_again(answers, words,
     platform = ScriptedPlatform(in_turn(*answers))
     sender, _ = sender_of(platform)
     report = await sender.send(contact(1))
-    assert not report.is_sent
+    assert not report.is_confirmed
     assert words in report.detail
     assert len(platform.requests) == requests
 
@@ -76,7 +76,7 @@ async def test_a_person_on_the_suppression_list_gets_no_test_message():
     platform = ScriptedPlatform(in_turn((Step.CHECK, state_answer(identity="somebody"))))
     sender, _ = sender_of(platform, suppressed=lambda ids, _: "somebody" in ids)
     report = await sender.send(contact(1))
-    assert not report.is_sent
+    assert not report.is_confirmed
     assert "suppressed" in report.detail
 
 
@@ -87,6 +87,6 @@ async def test_a_token_that_expired_between_check_and_send_is_renewed():
     sender, pacer = sender_of(platform)
     platform.on_wire = lambda request: setattr(platform, "expired", request.step is Step.CHECK)
     report = await sender.send(contact(1))
-    assert report.is_sent
+    assert report.is_confirmed
     assert platform.steps() == [Step.CHECK, Step.OPEN]
     assert [permit.end for permit in pacer.permits] == ["answered", "unused", "answered"]

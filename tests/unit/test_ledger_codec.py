@@ -6,11 +6,11 @@ from dispatcher.domain.progress import Progress
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers.codec import (
     CHANGE_FIELDS,
-    defer_fields,
-    doubt_fields,
-    intend_fields,
+    deferral_change,
+    doubt_change,
+    intent_change,
     person_hash,
-    settle_fields,
+    settlement_change,
 )
 from dispatcher.ports import Intent, Limits, Settlement
 
@@ -29,7 +29,7 @@ def test_an_intent():
     decision = Open(Target("guest", is_guest_id=True), "external", "earlier")
     limits = Limits(one_per_person=True, cap=3, cap_since=5.0)
     intent = Intent(7, Step.OPEN, decision, 10.0, PROGRESS, "person", limits)
-    assert named(intend_fields(intent, 2)) == (
+    assert named(intent_change(intent, 2)) == (
         "intend",
         {
             "step": Step.OPEN, "at": 10.0, "conversation": "earlier",
@@ -45,7 +45,7 @@ def test_a_settlement():
     """A final one and a parked one have the same fields."""
     ends = {"status": Status.NOTIFIED, "reason": Reason.DELIVERED, "at": 10.0}
     trace = {"relation": Relation.NOTIFIED, "state_seen": "active", "state_at": 8.0, "sent_at": 9.0}
-    fields = settle_fields(
+    fields = settlement_change(
         Settlement(
             7, **ends, **trace, progress=PROGRESS, conversation_id="c", message_id="m",
             external_contact_id="e", correlation_id="r", words="w", history=STORY,
@@ -60,11 +60,11 @@ def test_a_settlement():
         },
     )  # fmt: skip
     parked = Settlement(7, Status.PARKED, Reason.IDENTITY, 1.0, PROGRESS, history=STORY)
-    assert named(settle_fields(parked))[0] == "park"
+    assert named(settlement_change(parked))[0] == "park"
 
 
 def test_a_deferral_and_a_doubt():
     """A time, what was learnt, and what was done."""
     rest = {"progress": '{"sends":1}', "story": '[1000,"check","200"]'}
-    assert named(defer_fields(7, 9.0, PROGRESS, STORY)) == ("defer", {"due": 9.0, **rest})
-    assert named(doubt_fields(7, 9.0, PROGRESS, STORY)) == ("doubt", {"look_at": 9.0, **rest})
+    assert named(deferral_change(7, 9.0, PROGRESS, STORY)) == ("defer", {"due": 9.0, **rest})
+    assert named(doubt_change(7, 9.0, PROGRESS, STORY)) == ("doubt", {"look_at": 9.0, **rest})

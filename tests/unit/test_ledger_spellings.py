@@ -8,7 +8,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.ledgers import schema
 from dispatcher.ledgers.codec import key_hash, person_as_spelled, person_hash
 from dispatcher.ledgers.spellings import spellings
-from dispatcher.ledgers.write.admission import ClaimOptions, admit, reached_people, unknown_keys
+from dispatcher.ledgers.write.admission import ClaimOptions, admit, reached_people, unknown_contacts
 from dispatcher.ports import Batch
 
 UPPER = "3F2504E0-4F89-41D3-9A0C-0305E82C3301"
@@ -51,15 +51,15 @@ def older(tmp_path, monkeypatch):
 
 def test_an_admitted_contact_is_not_new_in_lower_case(older):
     """Only the campaign that was there before is looked up in both cases."""
-    assert unknown_keys(older, 1, [contact(LOWER), contact("k")]) == [contact("k")]
-    assert unknown_keys(older, 2, [contact(LOWER)]) == [contact(LOWER)]
+    assert unknown_contacts(older, 1, [contact(LOWER), contact("k")]) == [contact("k")]
+    assert unknown_contacts(older, 2, [contact(LOWER)]) == [contact(LOWER)]
 
 
 def test_a_pruned_contact_is_not_new_in_lower_case(older):
     """Its hash is that of the key as it was."""
     older.execute("DELETE FROM contact")
     older.execute("INSERT INTO pruned VALUES (1, ?)", (key_hash(UPPER),))
-    assert unknown_keys(older, 1, [contact(LOWER), contact("k")]) == [contact("k")]
+    assert unknown_contacts(older, 1, [contact(LOWER), contact("k")]) == [contact("k")]
 
 
 def test_a_person_who_was_reached_is_known_in_any_case(older):
@@ -77,7 +77,7 @@ def test_the_people_of_contacts_with_ids_get_the_present_hash(older):
 
 def test_a_key_in_mixed_case_is_the_one_in_lower_case(older):
     """Unless the campaign has the lower case as well: then both contacts stay."""
-    assert unknown_keys(older, 1, [contact(MIXED.lower()), contact(TWICE.lower())]) == []
+    assert unknown_contacts(older, 1, [contact(MIXED.lower()), contact(TWICE.lower())]) == []
     keys = {key for (key,) in older.execute("SELECT key FROM contact")}
     assert keys == {UPPER, MIXED.lower(), TWICE, TWICE.lower()}
 

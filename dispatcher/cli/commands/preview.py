@@ -64,8 +64,8 @@ def preview(
     else:
         _show(found)
         if report is not None:
-            click.echo(f"{'Sent' if report.is_sent else 'Not sent'}: {report.detail}.")
-    return ExitCode.DONE if report is None or report.is_sent else ExitCode.PLATFORM
+            click.echo(f"{'Sent' if report.is_confirmed else 'Not sent'}: {report.detail}.")
+    return ExitCode.DONE if report is None or report.is_confirmed else ExitCode.PLATFORM
 
 
 def _show(found: previews.Preview) -> None:
@@ -128,5 +128,5 @@ def _as_json(found: previews.Preview, report: SingleSendReport | None) -> dict[s
         "fallbacks": dict(found.fallbacks),
         "rejected": dict(found.reasons),
     }
-    sent = None if report is None else {"sent": report.is_sent, "detail": report.detail}
+    sent = None if report is None else {"sent": report.is_confirmed, "detail": report.detail}
     return {"counts": counts, **messages, "rejected": rejected, "send_to": sent}

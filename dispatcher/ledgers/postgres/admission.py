@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import SendBlock
@@ -31,15 +31,22 @@ _ADMIT = "SELECT dispatcher.admit(%s, %s, %s::jsonb)"
 _CLAIM = "SELECT dispatcher.claim(%s, %s, %s, %s, %s::bigint[])"
 
 
+class ClaimLimit(NamedTuple):
+    """Claim up to ``number`` contacts that are due at ``now`` (seconds since the epoch)."""
+
+    number: int
+    now: float
+
+
 def admit(
     connection: "Connection[Any]",
     me: int,
     campaign: int,
     batch: Batch,
-    claiming: tuple[float, int],
+    claiming: ClaimLimit,
     older: OlderIds = NO_OLDER_IDS,
 ) -> Admitted:
-    """Write a batch in the open transaction, and claim up to ``claiming`` (time, number) of it.
+    """Write a batch in the open transaction, and claim some of it.
 
     ``older`` says whether ids are also looked up in upper case.
 
@@ -47,7 +54,6 @@ def admit(
         StreamMovedError: the ledger has another place of the stream than the batch follows.
 
     """
-    now, limit = claiming
     contacts: dict[str, Contact] = {}
     for contact in batch.contacts:
         contacts.setdefault(contact.key, contact)
@@ -56,7 +62,7 @@ def admit(
         unique = unknown_contacts(connection, campaign, unique)
     if older.anywhere:
         respell_people(connection, unique)
-    values = (me, campaign, dumps(_batch(batch, unique, now, limit)))
+    values = (me, campaign, dumps(_batch(batch, unique, claiming)))
     row = connection.execute(_ADMIT, values).fetchone()
     answer = loads(row[0]) if row else {}
     if "moved" in answer:
@@ -68,7 +74,7 @@ def admit(
         contact = unique[place]
         if id_ is not None:
             claims.append(Claim(id_, contact, block=SendBlock(block) if block else None))
-        if contact.not_before is not None and contact.not_before > now:
+        if contact.not_before is not None and contact.not_before > claiming.now:
             later.append(contact.not_before)
     admitted = len(answer["new"])
     return Admitted(admitted, len(batch.contacts) - admitted, claims, later)
@@ -78,18 +84,17 @@ def claim(
     connection: "Connection[Any]",
     me: int,
     campaign: int,
-    due: tuple[int, float],
+    claiming: ClaimLimit,
     ids: Iterable[int] | None = None,
 ) -> list[Claim]:
-    """Claim up to ``due`` (number, time) contacts that are due, or the ready ones of ``ids``."""
-    limit, now = due
-    values = (me, campaign, limit, now, None if ids is None else list(ids))
+    """Claim contacts that are due, or those among ``ids`` that are ready."""
+    values = (me, campaign, claiming.number, claiming.now, None if ids is None else list(ids))
     row = connection.execute(_CLAIM, values).fetchone()
     rows = loads(row[0]) if row and row[0] is not None else []
     return [claim_of(found[:-2], found[-1], found[-2]) for found in rows]
 
 
-def _batch(batch: Batch, contacts: Sequence[Contact], now: float, limit: int) -> dict[str, Any]:
+def _batch(batch: Batch, contacts: Sequence[Contact], claiming: ClaimLimit) -> dict[str, Any]:
     stream, request = batch.stream, batch.request
     return {
         "contacts": [_row(contact) for contact in contacts],
@@ -102,14 +107,14 @@ def _batch(batch: Batch, contacts: Sequence[Contact], now: float, limit: int) ->
         "filtered": batch.filtered,
         "stream": stream
         and (stream.name, stream.at, stream.rows, stream.done, stream.fingerprint, batch.before),
-        "claim_limit": limit,
-        "now": now,
+        "claim_limit": claiming.number,
+        "now": claiming.now,
         "request": request
         and (
             request.key,
             request.digest,
             dumps([(row.line, row.reason, row.detail) for row in batch.rejected]),
-            now - RECEIPT_SECONDS,
+            claiming.now - RECEIPT_SECONDS,
         ),
     }
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from dispatcher.domain.contact import Contact
 from dispatcher.ledgers.codec import claim_of
-from dispatcher.ledgers.passed_names import PassedNames
+from dispatcher.ledgers.passed_contacts import PassedContacts
 from dispatcher.ledgers.postgres.address import PostgresAddress
 from dispatcher.ledgers.postgres.campaigns import find_campaigns
 from dispatcher.ledgers.postgres.older_ids import unknown_contacts
@@ -31,7 +31,7 @@ class PostgresDryRunView:
 
     def __init__(self, address: PostgresAddress, campaign: str) -> None:
         self._opened = OperatorConnection(address, read_only=True, may_be_empty=True)
-        self._passed = PassedNames()
+        self._passed = PassedContacts()
         self._campaign: int | None = None
         if self._opened.has_ledger:
             with self._opened.errors() as connection:

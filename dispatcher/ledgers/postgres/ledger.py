@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dispatcher.domain.events import LedgerState
 from dispatcher.domain.evidence import DeliveryWitness
 from dispatcher.domain.status import SendBlock, Status
-from dispatcher.ledgers.codec import intend_fields
+from dispatcher.ledgers.codec import intent_change
 from dispatcher.ledgers.contact_changes import ContactChanges
 from dispatcher.ledgers.due_count import DueCount
 from dispatcher.ledgers.postgres import admission, campaign_rows, reads, totals
+from dispatcher.ledgers.postgres.admission import ClaimLimit
 from dispatcher.ledgers.postgres.older_ids import OlderIds
 from dispatcher.ledgers.postgres.reader import PostgresReader
 from dispatcher.ledgers.postgres.statements import snapshot
@@ -80,7 +81,7 @@ class PostgresLedger(ContactChanges):
                 me=self._me,
                 campaign=self._campaign,
                 batch=batch,
-                claiming=(now, claim_limit),
+                claiming=ClaimLimit(claim_limit, now),
                 older=self._older_ids,
             ),
             self._name,
@@ -89,7 +90,12 @@ class PostgresLedger(ContactChanges):
     async def claim(self, limit: int, now: float) -> Sequence[Claim]:
         """Claim up to ``limit`` ready contacts that are due, the earliest due first."""
         return await self._writer.job(
-            partial(admission.claim, me=self._me, campaign=self._campaign, due=(limit, now)),
+            partial(
+                admission.claim,
+                me=self._me,
+                campaign=self._campaign,
+                claiming=ClaimLimit(limit, now),
+            ),
             self._name,
         )
 
@@ -97,14 +103,18 @@ class PostgresLedger(ContactChanges):
         """Claim those of the contacts that are ready, although they are not due yet."""
         return await self._writer.job(
             partial(
-                admission.claim, me=self._me, campaign=self._campaign, due=(len(ids), 0.0), ids=ids
+                admission.claim,
+                me=self._me,
+                campaign=self._campaign,
+                claiming=ClaimLimit(len(ids), 0.0),
+                ids=ids,
             ),
             self._name,
         )
 
     async def intend(self, intent: Intent) -> SendBlock | None:
         """Turn a claimed contact into a sending one, or return why that is not permitted."""
-        return await self._writer.change(intend_fields(intent))
+        return await self._writer.change(intent_change(intent))
 
     async def due_in_doubt(self, limit: int, now: float) -> Sequence[InDoubtContact]:
         """Return up to ``limit`` contacts in doubt whose look back is due, the earliest first."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dispatcher.domain.errors import DispatcherError
 from dispatcher.domain.status import SendBlock, Status
-from dispatcher.ledgers.codec import ChangeRecord
+from dispatcher.ledgers.codec import CHANGE_FIELDS, ChangeRecord
 from dispatcher.ledgers.postgres.address import (
     PostgresAddress,
     ledger_error,
@@ -34,6 +34,8 @@ POLL_SECONDS = 1.0
 """How often the lease is renewed, and the nudge of an operator is looked for."""
 
 _DELIVERED = (Status.NOTIFIED, Status.OPENED)
+_STATUS, _RELATION = (2 + CHANGE_FIELDS["settle"].index(name) for name in ("status", "relation"))
+"""Places of a settlement's fields, after its kind and id."""
 
 
 class PostgresWriter(HandOver):
@@ -183,7 +185,7 @@ class PostgresWriter(HandOver):
     def _together(self, part: Sequence[Operation]) -> Sequence[Any]:
         if isinstance(part[0], Change):
             return self._change(
-                [operation.fields for operation in part if type(operation) is Change]
+                [operation.record for operation in part if type(operation) is Change]
             )
         jobs = [operation for operation in part if isinstance(operation, Job)]
         return self._session.commit([(job.run, job.campaign) for job in jobs])
@@ -193,7 +195,7 @@ class PostgresWriter(HandOver):
         for fields in changes:
             kind: str = fields[0]
             if kind == "settle":
-                delivered = fields[7] is not None and fields[2] in _DELIVERED
+                delivered = fields[_RELATION] is not None and fields[_STATUS] in _DELIVERED
                 kind = "deliver" if delivered else "settle"
             elif kind == "park":
                 kind = "settle"
@@ -238,7 +240,7 @@ def _parts(group: Group) -> list[list[Operation]]:
         if isinstance(operation, Job):
             jobs.append(operation)
             continue
-        id_ = operation.fields[1]
+        id_ = operation.record[1]
         if not changes or id_ in ids or len(changes[-1]) >= MAX_CHANGES:
             changes.append([])
             ids.clear()

@@ -11,11 +11,11 @@ from dispatcher.ledgers import totals
 from dispatcher.ledgers.campaigns import campaign_ids
 from dispatcher.ledgers.codec import claim_of
 from dispatcher.ledgers.errors import translated_errors
-from dispatcher.ledgers.passed_names import PassedNames
+from dispatcher.ledgers.passed_contacts import PassedContacts
 from dispatcher.ledgers.read.reader import open_for_reading
 from dispatcher.ledgers.spellings import forms_of_people
 from dispatcher.ledgers.statements import SQL, fetch_json, json_list
-from dispatcher.ledgers.write.admission import reached_people, unknown_keys
+from dispatcher.ledgers.write.admission import reached_people, unknown_contacts
 from dispatcher.ports import Claim, Stream
 
 _PAGE = 500
@@ -42,7 +42,7 @@ class DryRunView:
     def __init__(self, path: str | Path, campaign: str) -> None:
         self._path = Path(path)
         self._ledger = open_for_reading(self._path) if self._path.exists() else None
-        self._passed = PassedNames()
+        self._passed = PassedContacts()
         self._stored: _StoredCampaign | None = None
         try:
             with translated_errors(self._path):
@@ -96,7 +96,7 @@ class DryRunView:
         """Return the contacts whose keys are not in the ledger and were not passed before."""
         with translated_errors(self._path):
             if self._stored is not None:
-                contacts = unknown_keys(*self._stored, contacts)
+                contacts = unknown_contacts(*self._stored, contacts)
             return self._passed.new_contacts(contacts)
 
     def mark_reached(self, external_contact_id: str) -> bool:

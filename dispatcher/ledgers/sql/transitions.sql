@@ -156,7 +156,7 @@ BEGIN
     SELECT RAISE(ABORT, 'refused') WHERE changes() = 0;
 END;
 
-CREATE TEMP TRIGGER trace INSTEAD OF INSERT ON change
+CREATE TEMP TRIGGER add_lineage INSTEAD OF INSERT ON change
 WHEN new.kind = 'settle' AND new.fields ->> 'relation' IS NOT NULL
 BEGIN
     INSERT INTO lineage (

@@ -84,7 +84,7 @@ def _admit(
     claiming: ClaimOptions,
 ) -> Admitted:
     now = claiming.now
-    new = unknown_keys(connection, campaign, batch.contacts, claiming.lookup)
+    new = unknown_contacts(connection, campaign, batch.contacts, claiming.lookup)
     rows: list[Sequence[Any]] = []
     claims: list[Claim] = []
     for contact, id_ in zip(new, ids, strict=False):
@@ -126,7 +126,7 @@ def _move(
         raise StreamMovedError(stream.name)
 
 
-def unknown_keys(
+def unknown_contacts(
     connection: sqlite3.Connection,
     campaign: int,
     contacts: Sequence[Contact],

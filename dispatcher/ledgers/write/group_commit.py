@@ -42,7 +42,7 @@ def commit(connection: sqlite3.Connection, path: Path, group: Sequence[Operation
 
 
 def _together(connection: sqlite3.Connection, group: Sequence[Operation]) -> list[Any]:
-    changes = [operation.fields for operation in group if isinstance(operation, Change)]
+    changes = [operation.record for operation in group if isinstance(operation, Change)]
     if len(changes) == len(group):
         # one statement outside of a transaction is committed by itself
         blocks = _change(connection, changes)
@@ -52,7 +52,7 @@ def _together(connection: sqlite3.Connection, group: Sequence[Operation]) -> lis
         return [
             operation.run(connection)
             if isinstance(operation, Job)
-            else _block(operation.fields, blocks)
+            else _block(operation.record, blocks)
             for operation in group
         ]
 
@@ -69,7 +69,7 @@ def _alone(connection: sqlite3.Connection, path: Path, operation: Operation) -> 
         if isinstance(operation, Job):
             result = operation.run(connection)
         else:
-            result = _block(operation.fields, _change(connection, [operation.fields]))
+            result = _block(operation.record, _change(connection, [operation.record]))
     except Exception as error:
         if is_fatal(error):
             raise
@@ -100,7 +100,7 @@ def _as_result(
         return error
     if isinstance(operation, Job) or not isinstance(error, sqlite3.IntegrityError):
         return ledger_error(path, f"an operation was refused: {error}")
-    kind, id_ = operation.fields[:2]
+    kind, id_ = operation.record[:2]
     row = connection.execute(SQL["status_of"], (id_,)).fetchone()
     state = f"is {row[0]}" if row else "is not in it"
     return LedgerError(f"ledger {path}: cannot {kind} contact {id_}: it {state}")

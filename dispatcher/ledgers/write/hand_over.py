@@ -24,7 +24,7 @@ class Change:
     Its result is None, or for an intent the reason why it is not permitted.
     """
 
-    fields: ChangeRecord
+    record: ChangeRecord
     future: asyncio.Future[Any]
 
 
@@ -61,7 +61,7 @@ class HandOver(ABC):
         self._failure: LedgerError | None = None
         self._closed: asyncio.Future[None] | None = None
 
-    def change(self, fields: ChangeRecord) -> "asyncio.Future[SendBlock | None]":
+    def change(self, record: ChangeRecord) -> "asyncio.Future[SendBlock | None]":
         """Change one contact. Cancelling the future does not cancel the change.
 
         The result of an intent is the reason why it is not permitted; all others are None.
@@ -71,7 +71,7 @@ class HandOver(ABC):
 
         """
         future: asyncio.Future[SendBlock | None] = self._loop.create_future()
-        self._accept(Change(fields, future))
+        self._accept(Change(record, future))
         return future
 
     @abstractmethod

@@ -32,11 +32,11 @@ def recent_conversations(
     return list(dict.fromkeys([*waiting, *delivered]))
 
 
-def campaigns_in_doubt(
-    connection: sqlite3.Connection, campaigns: Sequence[str]
+def unsettled_elsewhere(
+    connection: sqlite3.Connection, excluded: Sequence[str]
 ) -> Mapping[str, int]:
-    """Count the unsettled sends in all campaigns except these, by campaign."""
-    return dict(fetch_json(connection, SQL["doubts_elsewhere"], json_list(campaigns)))
+    """Count the unsettled sends in all campaigns except the ``excluded`` ones, by campaign."""
+    return dict(fetch_json(connection, SQL["doubts_elsewhere"], json_list(excluded)))
 
 
 def known_effects(

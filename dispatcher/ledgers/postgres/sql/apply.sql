@@ -33,7 +33,7 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $$
     ) AS kept
 $$;
 
-CREATE OR REPLACE FUNCTION dispatcher.longer(p_story text, p_more text)
+CREATE OR REPLACE FUNCTION dispatcher.append_history(p_story text, p_more text)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
         WHEN p_more IS NULL THEN p_story
@@ -89,7 +89,7 @@ BEGIN
                 correlation_id = it.v ->> 5,
                 words = NULLIF(it.v ->> 6, ''),
                 progress = it.v ->> 14,
-                story = dispatcher.longer(contact.story, it.v ->> 15),
+                story = dispatcher.append_history(contact.story, it.v ->> 15),
                 person = COALESCE(sent.person, contact.person),
                 intent_step = sent.intent_step,
                 intent_at = sent.intent_at,
@@ -115,7 +115,7 @@ BEGIN
             DELETE FROM dispatcher.unsettled USING done WHERE unsettled.contact_id = done.id
         ), let_go AS (
             DELETE FROM dispatcher.held USING done WHERE held.contact_id = done.id
-        ), traced AS (
+        ), added_lineage AS (
             INSERT INTO dispatcher.lineage (
                 contact_id, relation, conversation_id, message_id, external_contact_id, state_seen,
                 state_at, sent_at, correlation_id
@@ -147,7 +147,7 @@ BEGIN
                 correlation_id = it.v ->> 5,
                 words = NULLIF(it.v ->> 6, ''),
                 progress = it.v ->> 14,
-                story = dispatcher.longer(contact.story, it.v ->> 15),
+                story = dispatcher.append_history(contact.story, it.v ->> 15),
                 kept = CASE WHEN it.parked THEN true END,
                 person = COALESCE(sent.person, contact.person),
                 intent_step = sent.intent_step,
@@ -218,7 +218,7 @@ BEGIN
                 status = 'ready',
                 due = (it.v ->> 2)::double precision,
                 progress = it.v ->> 3,
-                story = dispatcher.longer(contact.story, it.v ->> 4),
+                story = dispatcher.append_history(contact.story, it.v ->> 4),
                 person = COALESCE(sent.person, contact.person)
             FROM it
             LEFT JOIN dispatcher.unsettled AS sent
@@ -273,7 +273,7 @@ BEGIN
         ), done AS (
             UPDATE dispatcher.contact SET
                 status = 'in_doubt', progress = doubted.v ->> 3,
-                story = dispatcher.longer(contact.story, doubted.v ->> 4)
+                story = dispatcher.append_history(contact.story, doubted.v ->> 4)
             FROM doubted WHERE contact.id = doubted.contact_id RETURNING contact.id
         )
         SELECT array_agg(id) INTO v_some FROM done;

@@ -74,7 +74,7 @@ BEGIN
     UPDATE dispatcher.contact SET
         status = 'in_doubt',
         progress = dispatcher.doubted(unsettled.progress, p_now),
-        story = dispatcher.longer(
+        story = dispatcher.append_history(
             contact.story,
             json_build_array((p_now * 1000)::bigint, 'restart', 'sending')::text
         )
@@ -92,7 +92,7 @@ BEGIN
     WHERE campaign_id = p_campaign AND status = 'sending';
     UPDATE dispatcher.contact SET
         status = 'ready', due = p_now,
-        story = dispatcher.longer(
+        story = dispatcher.append_history(
             story, json_build_array((p_now * 1000)::bigint, 'restart', 'claimed')::text
         )
     FROM dispatcher.held

@@ -43,7 +43,7 @@ WITH back AS (
 ), done AS (
     UPDATE dispatcher.contact SET
         status = 'in_doubt', reason = NULL, settled_at = NULL, words = NULL, kept = NULL,
-        story = dispatcher.longer(
+        story = dispatcher.append_history(
             story,
             json_build_array((%(now)s * 1000)::bigint, 'replayed', 'parked', 'in_doubt')::text
         )
@@ -62,7 +62,7 @@ WITH old AS (
         kept = NULL, correlation_id = NULL, progress = NULL, intent_step = NULL,
         intent_at = NULL, intent_conversation_id = NULL, intent_external_contact_id = NULL,
         intent_target = NULL, intent_target_is_guest_id = NULL,
-        story = dispatcher.longer(
+        story = dispatcher.append_history(
             story,
             json_build_array((%(now)s * 1000)::bigint, 'replayed', old.status, old.reason)::text
         )
@@ -80,7 +80,7 @@ WITH old AS (
         status = 'skipped', reason = 'dropped', settled_at = %(now)s, words = NULL, kept = NULL,
         progress = NULLIF((progress::jsonb - 'target')::text, '{}'), intent_target = NULL,
         intent_target_is_guest_id = NULL, subject = NULL, address = NULL, text = NULL,
-        story = dispatcher.longer(
+        story = dispatcher.append_history(
             story,
             json_build_array((%(now)s * 1000)::bigint, 'dropped', old.status, old.reason)::text
         )

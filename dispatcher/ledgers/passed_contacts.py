@@ -12,7 +12,7 @@ from dispatcher.ledgers.statements import SQL
 _CACHE = "PRAGMA cache_size = -16000"  # KiB: memory must not grow with the source
 
 
-class PassedNames:
+class PassedContacts:
     """A temporary SQLite file, so that duplicates are found in a source of any length."""
 
     def __init__(self) -> None:
