@@ -51,7 +51,7 @@ from dispatcher.telemetry.stats.merge import merge_snapshots
 from dispatcher.telemetry.stats.run_stats import Snapshot
 
 SPAN_SHARE = 0.002
-"""The share of the time in which it may be found out until when contacts wait."""
+"""The share of a run's time that a snapshot may take to find out until when contacts wait."""
 
 
 class SnapshotTaker:

@@ -5,7 +5,7 @@ SHARE = 0.01
 START = 3.0
 """Requests that they may cost at first: the first batches show what records are worth."""
 MOST = 100.0
-"""What is kept of earlier savings, so that records that become useless are found out soon."""
+"""The upper bound of the balance, so that records that become useless are found out soon."""
 
 
 class BatchBalance:

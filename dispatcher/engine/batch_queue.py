@@ -20,7 +20,7 @@ from dispatcher.engine.send_result import Left
 from dispatcher.ports import Reply
 
 LARGE = 0.25
-"""The part of all contacts in flight from which on a batch shows that the quota is scarce."""
+"""A batch of this part of all contacts in flight, or of more, shows that the quota is scarce."""
 COOLDOWN_SECONDS = 60.0
 """How long states are read individually after a batch request that failed."""
 _RESOLVED_BY_RETRY = frozenset({AnswerKind.UNAUTHORIZED, AnswerKind.THROTTLED})

@@ -136,7 +136,10 @@ class CampaignRun:
             self._events.emit(Resumed(HaltReason.PAUSED, seconds))
 
     def prefetch_room(self) -> int:
-        """Return how many more contacts workers may take; 0 while half of them are ready."""
+        """Return how many more contacts workers may take.
+
+        It is 0 while more than half of those that may be claimed ahead are ready.
+        """
         if self.paused_at is not None:
             return 0
         self._size = self._prefetch.update(self._clock.monotonic(), self.finished)

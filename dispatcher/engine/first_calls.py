@@ -29,7 +29,8 @@ from dispatcher.engine.in_flight import InFlight
 from dispatcher.ports import Clock, EventSink
 
 SCOPE_SECONDS = 10.0
-"""How often at most the refusal of a send without a state check makes a token be examined."""
+"""The shortest time between two tokens that are examined because a send without a state check was
+refused."""
 WOKEN = 2
 """How many waiting contacts choose again when another one's answer is known."""
 

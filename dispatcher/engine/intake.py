@@ -126,7 +126,10 @@ class Intake:
         )
 
     def _wanted_rows(self, now: float) -> str:
-        """Return that a source which is not watched returns nothing although it was asked."""
+        """Return a message if the source does not answer, although it is asked for rows; else "".
+
+        That is so after `UNANSWERED_SECONDS`. A watched source may have none for any time.
+        """
         waited = now - self._unanswered_since
         is_wanted = now - self._asked_at < RECENTLY_ASKED_SECONDS
         if self._source.watched or self.exhausted or not is_wanted or waited < UNANSWERED_SECONDS:

@@ -20,8 +20,8 @@ _REFUSED = 4
 def may_share(in_flight: InFlight, policy: DecisionPolicy) -> bool:
     """Return True if a record may be enough for the contact's next decision.
 
-    After a send that was refused only a record that is newer than the send's can be: so the send
-    must have rested on a record. A state that was read individually after an earlier refusal of
+    After a send that was refused it must be newer than the record that the send was based on, so
+    there must be one. A state that was read individually after an earlier refusal of
     the same open needs no individual read again, until the contact would be parked as a loop.
     """
     progress = in_flight.progress

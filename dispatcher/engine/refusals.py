@@ -25,7 +25,7 @@ from dispatcher.ports import (
 DEFAULT_HOLD_SECONDS = 5.0
 """How long a 429 without a Retry-After holds the requests."""
 YOUNG_TOKEN_SECONDS = 2.0
-"""A refused token that is younger did not just expire: it lacks a grant."""
+"""A refused token that is younger cannot have expired: it lacks a grant."""
 MAX_UNAUTHORIZED = 5
 """401 answers to one contact, each to a newer token, after which no renewal will help."""
 

@@ -1,4 +1,4 @@
-"""One request with a permit: for a send the intent before it, and its records after it."""
+"""Makes one request with a permit. The intent of a send is committed first."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -141,12 +141,11 @@ class Requester:
         self.pool.release_probe(in_flight.id)
 
     def _discard_if_outdated(self, in_flight: InFlight) -> bool:
-        """Return True if the decision is no longer true after the wait for the permit.
+        """Return True if the send must be decided again after the wait for the permit.
 
-        The contact expired, or a rule of the campaign forbids the send now, or for the person
-        that the state check has named, or the recipient needs a state check now, or the state is
-        too old: then it is discarded. Or it was to be sent without a state, and that is not
-        expected to save a request any more.
+        These are the causes: the contact has expired. A rule of the campaign forbids the send now.
+        A send without a state check is not expected to save a request any more. The recipient
+        needs a state check, or the state is too old: then the state is forgotten, too.
         """
         now, contact, progress = self.clock.time(), in_flight.contact, in_flight.progress
         if contact.expires_at is not None and now >= contact.expires_at:

@@ -70,10 +70,10 @@ class StateBatcher:
         return in_flight.record
 
     async def before_open(self, in_flight: InFlight, decision: Open) -> Open | Wait | Left | None:
-        """Return what is next for a contact whose session a refusal has called closed.
+        """Return what is next for a contact after a refusal that said that its session is closed.
 
-        Without a record that is ``decision``, an open without a state check. If the session has
-        not ended yet, wait; if its record shows it open, read its state (None).
+        If its record shows the session closed and not ended, it is a `Wait`; if it shows it open,
+        None: the state is read. Otherwise it is ``decision``, an open without a state check.
         """
         if not may_wait_for_end(in_flight, self._policy):
             return decision

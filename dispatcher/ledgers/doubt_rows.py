@@ -23,7 +23,11 @@ def in_doubt_contact(row: RowValues) -> InDoubtContact:
 def effects_of(
     links: Sequence[tuple[str, str | None, bool]], sends: Iterable[RowValues]
 ) -> KnownEffects:
-    """Return what is known of messages (conversation, message, whether it was opened) and sends."""
+    """Return what is known of messages and of unsettled sends.
+
+    ``links`` are conversation, message, and whether the message opened the conversation; ``sends``
+    are rows of `unsettled_send`.
+    """
     return KnownEffects(
         messages=frozenset(message for _, message, _ in links if message is not None),
         conversations=frozenset(conversation for conversation, _, opened in links if opened),

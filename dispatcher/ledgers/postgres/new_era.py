@@ -2,8 +2,8 @@
 
 The rows of the lineage are in the order of their transactions. A server that a dump was restored on
 may count fewer transactions than the rows have, and would hide them from readers until it has
-counted as many. So all rows that are there come first, after those that were copied from a file,
-and the cursors of sinks follow.
+counted as many. So all present rows get transaction 1: they come after rows that were copied from a
+file, which have 0, and before all later ones. The cursors of sinks are changed to match.
 """
 
 import secrets

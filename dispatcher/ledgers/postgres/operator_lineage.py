@@ -1,4 +1,4 @@
-"""The lineage for a sink without a run: a command is a run of all campaigns that sends nothing."""
+"""The lineage for a sink, for a command that has the leases of all campaigns and sends nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence

@@ -224,7 +224,7 @@ def record_restored_database(address: PostgresAddress) -> None:
 
 
 def locked_by(address: PostgresAddress, run: Run) -> LedgerLockedError:
-    """Return the error of what only a run can do, or only without it."""
+    """Return the error that a run works on the ledger: it must do it, or must end first."""
     is_here = run.host == platform.node()
     pid = run.name.rpartition("-")[2] or run.name
     words = f"ledger {address.name}: the dispatcher {run.name} on {run.host} works on it"

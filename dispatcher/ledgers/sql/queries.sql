@@ -384,7 +384,8 @@ SELECT MIN(due) FROM contact INDEXED BY contact_open
 WHERE campaign_id = ? AND reason IS NULL AND due > ?
 
 -- name: earlier_waits
--- Why contacts wait is the last entry of their history; that of a new contact is its first date.
+-- Why contacts wait: as the last entry of the history says, if it is 'deferred'. A contact without a
+-- history waits for `not_before`.
 SELECT json_group_array(json_array(reason, second, contacts)) FROM (
     SELECT reason, second, COUNT(*) AS contacts FROM (
         SELECT

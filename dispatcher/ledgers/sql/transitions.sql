@@ -15,8 +15,7 @@ INSERT INTO merges VALUES (0);
 
 -- An intent. absent_after: the merge count at which a look-up did not find the person. If no merge
 -- followed the look-up, the merged rows are known not to contain the person: read the staged rows
--- only. In the UPDATE, changes() = 0 means that no block was stored. After it, changes() = 0 means
--- that it did not change the contact: unless a block is the reason, the contact is not claimed.
+-- only.
 CREATE TEMP TRIGGER intend INSTEAD OF INSERT ON change WHEN new.kind = 'intend'
 BEGIN
     INSERT OR REPLACE INTO blocked
@@ -45,6 +44,7 @@ BEGIN
         )
     END AS why
     FROM contact WHERE id = new.id AND status = 'claimed' AND why IS NOT NULL;
+    -- changes() = 0 in the condition: the INSERT has stored no block
     UPDATE contact SET
         status = 'sending',
         intent_step = new.fields ->> 'step',
@@ -56,6 +56,7 @@ BEGIN
         progress = new.fields ->> 'progress',
         person = COALESCE(new.fields ->> 'person', person)
     WHERE id = new.id AND status = 'claimed' AND changes() = 0;
+    -- changes() = 0: the UPDATE has changed nothing. Without a block the contact is not claimed
     SELECT RAISE(ABORT, 'refused')
     WHERE changes() = 0 AND new.id NOT IN (SELECT id FROM blocked);
 END;

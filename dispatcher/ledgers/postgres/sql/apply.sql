@@ -10,8 +10,8 @@
 --   defer: 2 due, 3 progress, 4 story     doubt: 2 look_at, 3 progress, 4 story
 --   release: 2 due     look_again: 2 look_at     retract: nothing
 -- 'deliver' is a settlement with a message that was taken, 'settle' any other.
--- A contact comes once in a group, of p_changes contacts. What it is not in the right status for is refused, and changes
--- nothing; it does not hinder the others.
+-- A group has at most one change of a contact, p_changes in all. A change that does not fit the status of
+-- its contact is refused; the others are made.
 
 -- A story of more than 10,000 characters keeps its first 10 and its last 40 entries: FIRST_KEPT and
 -- LAST_KEPT in contact_history.py, 41 is LAST_KEPT + 1. In between, [null, "omitted", number] says how

@@ -118,7 +118,8 @@ SELECT
     EXISTS (SELECT 1 FROM dispatcher.move WHERE state IN ('arrived', 'leaving', 'moved'))
 
 -- name: lineage_page
--- Rows of transactions before the oldest one that is still open: none comes later before a cursor.
+-- Only rows of transactions that are older than every open one: so no row can still appear before a
+-- cursor.
 SELECT * FROM dispatcher.lineage_row
 WHERE
     (x, id) > (%(x)s::text::xid8, %(id)s)

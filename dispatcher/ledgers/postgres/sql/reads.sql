@@ -91,7 +91,8 @@ FROM (
 ) AS it
 
 -- name: earlier_waits
--- Why contacts wait is the last entry of their history; that of a new contact is its first date.
+-- Why contacts wait: as the last entry of the history says, if it is 'deferred'. A contact without a
+-- history waits for `not_before`.
 SELECT json_agg(json_build_array(reason, second, contacts))::text FROM (
     SELECT reason, second, count(*) AS contacts FROM (
         SELECT
