@@ -13,10 +13,10 @@ from typing import Any
 from benchmarks.filled import fill
 from benchmarks.harness import PASSWORD_VARIABLE, RESULTS, keep, measured, table
 from dispatcher.ledgers.copying.copy import Copier
-from dispatcher.ledgers.copying.end import End
-from dispatcher.ledgers.copying.file_end import FileEnd
+from dispatcher.ledgers.copying.copy_ledger import CopyLedger
+from dispatcher.ledgers.copying.file_copy_ledger import FileCopyLedger
 from dispatcher.ledgers.postgres.address import PostgresAddress
-from dispatcher.ledgers.postgres.copy_end import ServerEnd
+from dispatcher.ledgers.postgres.server_copy_ledger import ServerCopyLedger
 from tests.support.servers.postgres import PASSWORD, USER, postgres
 
 PROMISED_MB = 400.0
@@ -54,12 +54,12 @@ def run(rows: int = 1_000_000) -> dict[str, Any]:
     return result
 
 
-def _end(place: str, *, create: bool) -> End:
+def _end(place: str, *, create: bool) -> CopyLedger:
     now = time.time()
     if place.startswith("postgresql:"):
         address = PostgresAddress(place, os.environ[PASSWORD_VARIABLE])
-        return ServerEnd.open(address, create=create, now=now)
-    return FileEnd.open(Path(place), create=create, now=now)
+        return ServerCopyLedger.open(address, create=create, now=now)
+    return FileCopyLedger.open(Path(place), create=create, now=now)
 
 
 def main() -> None:

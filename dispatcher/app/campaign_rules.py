@@ -55,14 +55,14 @@ async def open_campaign_rules(
     )
     if not settings.suppression_file:
         return rules
-    people, fit = await open_list(settings, context or ListContext(campaign))
-    watching = asyncio.ensure_future(people.watch())
+    suppression_list, fit = await open_list(settings, context or ListContext(campaign))
+    watching = asyncio.ensure_future(suppression_list.watch())
     stack.callback(watching.cancel)
     return replace(
         rules,
-        suppressed=people.matches,
+        suppressed=suppression_list.matches,
         list_unproved=fit.is_unproved,
-        list_names_addresses=lambda: people.names_addresses,
+        list_names_addresses=lambda: suppression_list.names_addresses,
     )
 
 

@@ -46,7 +46,7 @@ class OpenStore:
     """The store of a run, and the settings and the source of each campaign."""
 
     store: Store
-    views: Sequence[Settings]
+    campaign_settings: Sequence[Settings]
     sources: Sequence[Source]
 
 
@@ -64,16 +64,18 @@ async def open_run_store(
         LedgerError: as ``open_store`` and ``lead``.
 
     """
-    views = [settings.only(campaign) for campaign in settings.campaigns]
+    campaign_settings = [settings.only(campaign) for campaign in settings.campaigns]
     waits = bool(settings.ledger.url)
-    sources = [] if waits else [make_source(view, once=once) for view in views]
+    sources = (
+        [] if waits else [make_source(of_campaign, once=once) for of_campaign in campaign_settings]
+    )
     store = await open_store()
     stack.push_async_callback(store.close)
     await lead(store)
     if waits:
-        sources = [make_source(view, once=once) for view in views]
+        sources = [make_source(of_campaign, once=once) for of_campaign in campaign_settings]
     _log_ledger(store, settings)
-    return OpenStore(store, views, sources)
+    return OpenStore(store, campaign_settings, sources)
 
 
 async def open_campaigns(
@@ -91,25 +93,34 @@ async def open_campaigns(
         LedgerError: the ledger has failed.
 
     """
-    store, views = run_store.store, run_store.views
-    ledgers = {view.campaign: await store.campaign(view.campaign) for view in views}
+    store, campaign_settings = run_store.store, run_store.campaign_settings
+    ledgers = {
+        of_campaign.campaign: await store.campaign(of_campaign.campaign)
+        for of_campaign in campaign_settings
+    }
     taken_up = await store.take_up()
     opened = []
-    for view, source in zip(views, run_store.sources, strict=True):
-        events, ledger = telemetry.sink(view.campaign), ledgers[view.campaign]
-        recovered = taken_up[view.campaign]
-        structlog.get_logger(campaign=view.campaign).info(
+    for of_campaign, source in zip(campaign_settings, run_store.sources, strict=True):
+        events, ledger = telemetry.sink(of_campaign.campaign), ledgers[of_campaign.campaign]
+        recovered = taken_up[of_campaign.campaign]
+        structlog.get_logger(campaign=of_campaign.campaign).info(
             "run.started", released=recovered.released, in_doubt=recovered.in_doubt
         )
-        campaign = view.campaigns[0]
+        campaign = of_campaign.campaigns[0]
         too_many = partial(on_too_many, campaign)
-        context = list_context(view, events, remember=True)
-        rules = await open_campaign_rules(view.rules, view.campaign, stack, too_many, context)
+        context = list_context(of_campaign, events, remember=True)
+        rules = await open_campaign_rules(
+            of_campaign.rules, of_campaign.campaign, stack, too_many, context
+        )
         tracing = None
         if telemetry.tracing is not None:
-            tracing = telemetry.tracing.campaign(view.campaign)
-        opened.append(OpenCampaign(campaign, view, source, store, ledger, events, rules, tracing))
-    await _warn_of_other_campaigns(store, [view.campaign for view in views])
+            tracing = telemetry.tracing.campaign(of_campaign.campaign)
+        opened.append(
+            OpenCampaign(campaign, of_campaign, source, store, ledger, events, rules, tracing)
+        )
+    await _warn_of_other_campaigns(
+        store, [of_campaign.campaign for of_campaign in campaign_settings]
+    )
     return opened
 
 

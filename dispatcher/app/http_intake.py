@@ -51,11 +51,11 @@ async def serve_intake(
 
 
 async def refuse_posts(
-    stack: AsyncExitStack, views: Sequence[Settings], detail: Callable[[], str]
+    stack: AsyncExitStack, campaign_settings: Sequence[Settings], detail: Callable[[], str]
 ) -> None:
     """Answer all posts with 503 until the stack is closed: another dispatcher leads.
 
-    ``views`` are the settings of each campaign; ``detail`` says who leads.
+    ``campaign_settings`` are the settings of each campaign; ``detail`` says who leads.
 
     Raises:
         PostAddressError: an address cannot be listened on.
@@ -70,12 +70,12 @@ async def refuse_posts(
         raise PostRefusedError(PostRefusal.STANDBY, detail(), _STANDBY_SECONDS)
 
     servers = _Servers()
-    for view in views:
-        if view.source.kind == "http":
-            http = view.source.posts
-            token = post_token_reader(http, view.environment)
+    for of_campaign in campaign_settings:
+        if of_campaign.source.kind == "http":
+            http = of_campaign.source.posts
+            token = post_token_reader(http, of_campaign.environment)
             target = PostTarget(accept, check, token, lambda _status, _rows: None, http.most_bytes)
-            servers.add(http, view.campaign, target)
+            servers.add(http, of_campaign.campaign, target)
     await servers.serve(stack)
 
 

@@ -51,7 +51,9 @@ class LedgerPresence:
     def leads(self) -> bool:
         """Whether the run has its leases, and none of them can have run out."""
         store = self.store
-        return self._leadership.leading and store is not None and store.tenure.left() > 0
+        return (
+            self._leadership.leading and store is not None and store.tenure.remaining_seconds() > 0
+        )
 
     async def open(
         self, open_store: Callable[[], Awaitable[Store]], ledger: LedgerSettings, *, once: bool

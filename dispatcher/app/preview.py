@@ -66,10 +66,10 @@ def preview(settings: Settings, number: int, target: str = "") -> Preview:
         SourceError: the source or the suppression list cannot be read.
 
     """
-    people = None
+    suppression_list = None
     if settings.rules.suppression_file:
-        people = read_list(settings.rules, id_columns(settings.source))
-    collector = _Collector(make_row_rules(settings), number, people, target)
+        suppression_list = read_list(settings.rules, id_columns(settings.source))
+    collector = _Collector(make_row_rules(settings), number, suppression_list, target)
     return asyncio.run(collector.read(settings))
 
 
@@ -97,8 +97,8 @@ def send_one(settings: Settings, found: Preview, target: str, *, force: bool) ->
 async def _send(settings: Settings, contact: Contact) -> SingleSendReport:
     clock, rules = SystemClock(), CampaignRules()
     if settings.rules.suppression_file:
-        people = read_list(settings.rules, id_columns(settings.source))
-        rules = CampaignRules(suppressed=people.matches)
+        suppression_list = read_list(settings.rules, id_columns(settings.source))
+        rules = CampaignRules(suppressed=suppression_list.matches)
     async with AsyncExitStack() as stack:
         platform, pacer, reader = await open_client(settings, clock, stack)
         sender = SingleSend(platform, pacer, reader, make_policy(settings), rules, clock)
@@ -135,12 +135,12 @@ class _Collector:
     """Keeps some messages of each kind while a source of any length is read."""
 
     def __init__(
-        self, rules: RowRules, number: int, people: SuppressionList | None, target: str
+        self, rules: RowRules, number: int, suppression_list: SuppressionList | None, target: str
     ) -> None:
         self._preview = Preview()
         self._rules = rules
         self._number = number
-        self._people = people
+        self._people = suppression_list
         self._target = target.casefold()
         template = Template(rules.text or "")
         names = {name: plain_name(rules.columns.get(name, name)) for name in template.names}

@@ -28,9 +28,9 @@ from dispatcher.app.oauth_clients import open_credentials, open_pool, preflight
 from dispatcher.app.order_changes import follow_orders
 from dispatcher.app.page import serve_run_page
 from dispatcher.app.progress_view import ProgressView
+from dispatcher.app.run_arguments import RunArguments
 from dispatcher.app.run_commands import RunCommands
 from dispatcher.app.run_end import RunResult, ended, raised, with_counts
-from dispatcher.app.run_order import RunOrder
 from dispatcher.app.run_pipeline import pipeline_options, run_pipeline
 from dispatcher.app.run_stop import RunStop
 from dispatcher.app.sd_notify import ServiceManager
@@ -77,7 +77,7 @@ def run(
 
     """
     tune_garbage_collector()
-    return uvloop.run(OneRun(settings, view, RunOrder(once, limit, adopt, accepted)).run())
+    return uvloop.run(OneRun(settings, view, RunArguments(once, limit, adopt, accepted)).run())
 
 
 async def run_in_loop(
@@ -98,16 +98,18 @@ async def run_in_loop(
         ControlAddressError: as `run`.
 
     """
-    order = RunOrder(once=True, limit=limit, adopt=adopt, accepted=accepted, signals=False)
-    return await OneRun(settings, view, order).run_until_cancelled()
+    arguments = RunArguments(once=True, limit=limit, adopt=adopt, accepted=accepted, signals=False)
+    return await OneRun(settings, view, arguments).run_until_cancelled()
 
 
 class OneRun:
     """One run; its parts are closed in the reverse of the order in which they were opened."""
 
-    def __init__(self, settings: Settings, view: ProgressView | None, order: RunOrder) -> None:
+    def __init__(
+        self, settings: Settings, view: ProgressView | None, arguments: RunArguments
+    ) -> None:
         self._settings = settings
-        self._order = order
+        self._arguments = arguments
         self._view = view
         self._clock: Clock = SystemClock()
         self._webhooks = Webhooks(settings)
@@ -118,7 +120,7 @@ class OneRun:
         self._ledger = LedgerPresence(self._leadership, self._telemetry, self._log)
         self._health = RunHealth(self._ledger, self._leadership)
         self._snapshots = SnapshotTaker(settings, self._telemetry, self._leadership)
-        manager = ServiceManager(os.environ if order.signals else {})
+        manager = ServiceManager(os.environ if arguments.signals else {})
         self._service = ServiceStatus(self._telemetry.snapshots, manager)
         self._stop = RunStop(self._telemetry, self._service, self._log)
         self._commands = RunCommands(
@@ -130,14 +132,14 @@ class OneRun:
     async def run(self) -> RunResult:
         """Run; a signal before the first contact ends the run cleanly, too."""
         starting = asyncio.ensure_future(self._run())
-        self._stop.end_with(starting)
+        self._stop.set_task(starting)
         self._stop.handle_signals()
         return await self._finish(starting)
 
     async def run_until_cancelled(self) -> tuple[RunResult, bool]:
         """Run without handlers of signals; a cancellation has the effect of a signal."""
         running = asyncio.ensure_future(self._run())
-        self._stop.end_with(running)
+        self._stop.set_task(running)
         while not running.done():
             try:
                 await asyncio.wait([running])
@@ -159,18 +161,18 @@ class OneRun:
     async def _run(self) -> RunResult:
         settings, telemetry = self._settings, self._telemetry
         async with AsyncExitStack() as stack:
-            order, view = self._order, self._view
+            arguments, view = self._arguments, self._view
             stream = view.stream if view is not None else None
-            telemetry.open(stack, stream, signals=order.signals)
+            telemetry.open(stack, stream, signals=arguments.signals)
             self._service.start(stack)
             self._credentials = open_credentials(settings, self._clock, stack)
             if settings.ledger.url:  # others may see what it waits for
                 await self._report_health(stack)
                 self._ledger.report(stack)
-            opening = partial(open_store, settings, adopt=order.adopt)
-            opened = partial(self._ledger.open, opening, settings.ledger, once=order.once)
+            opening = partial(open_store, settings, adopt=arguments.adopt)
+            opened = partial(self._ledger.open, opening, settings.ledger, once=arguments.once)
             lead = partial(self._open_and_wait_for_leases, stack)
-            run_store = await open_run_store(settings, stack, opened, lead, once=order.once)
+            run_store = await open_run_store(settings, stack, opened, lead, once=arguments.once)
             await self._webhooks.start(run_store.store.notice_log(), stack)
             try:
                 outcome = await self._run_campaigns(stack, run_store)
@@ -193,7 +195,7 @@ class OneRun:
         if not settings.ledger.url:
             self._leadership.note_leading()
             return
-        posted = [] if self._order.once else [*map(settings.only, settings.campaigns)]
+        posted = [] if self._arguments.once else [*map(settings.only, settings.campaigns)]
         standby = Standby(store, self._leadership, self._telemetry, self._view, posted)
         await standby.take(await find_leases(settings, self._credentials, self._log))
 
@@ -201,7 +203,7 @@ class OneRun:
         self, stack: AsyncExitStack, run_store: OpenStore
     ) -> RunOutcome | None:
         """Open everything else and run; return None if a second signal ended the run."""
-        settings, telemetry, order = self._settings, self._telemetry, self._order
+        settings, telemetry, arguments = self._settings, self._telemetry, self._arguments
         store = run_store.store
         campaigns = await open_campaigns(run_store, telemetry, stack, self._stop.too_many_failed)
         self._campaigns = campaigns
@@ -212,17 +214,17 @@ class OneRun:
         )  # fmt: skip
         await preflight(pool.clients, self._log)
         campaign_runs = make_campaign_runs(
-            campaigns, pool, self._clock, order.limit, order.accepted
+            campaigns, pool, self._clock, arguments.limit, arguments.accepted
         )
         loop_lag = LoopLag()
-        options = pipeline_options(settings, loop_lag, once=order.once)
+        options = pipeline_options(settings, loop_lag, once=arguments.once)
         pipeline = Pipeline(campaign_runs, pool, self._clock, options)
         self._health.pool, self._health.pipeline = pool, pipeline
         follow_orders(stack, store, pipeline)
         log, webhooks = store.lineage_log(), self._webhooks.by_name
         self._snapshots.sinks = start_sinks(settings, log, stack, campaigns[0].events, webhooks)
         await serve_intake(stack, campaigns, campaign_runs, settings.environment)
-        telemetry.begin(once=order.once)
+        telemetry.begin(once=arguments.once)
         loop_lag.start()
         stack.callback(loop_lag.stop)
         return await self._run_pipeline(stack, pipeline)

@@ -43,7 +43,7 @@ async def run_pipeline(
     The view stays until the stack is closed.
     """
     running = asyncio.ensure_future(pipeline.run())
-    stop.end_with(running, pipeline)
+    stop.set_task(running, pipeline)
     showing: asyncio.Future[None] | None = None
     if view is not None:
         stack.enter_context(view)

@@ -30,7 +30,7 @@ class RunStop:
         """None until it runs."""
         self._task: asyncio.Future[Any] | None = None
 
-    def end_with(self, task: "asyncio.Future[Any]", pipeline: Pipeline | None = None) -> None:
+    def set_task(self, task: "asyncio.Future[Any]", pipeline: Pipeline | None = None) -> None:
         """Stop this task from now on, which runs ``pipeline`` if there is one."""
         self._task, self.pipeline = task, pipeline
 

@@ -30,7 +30,7 @@ IsSuppressed = Callable[[Contact], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class OptOutList:
+class CheckedSuppressionList:
     """The campaign's opt-out list: how many values it has, and whom it matches.
 
     ``comparison`` shows whether a run would start with it.
@@ -104,10 +104,10 @@ def check_source(settings: Settings) -> SourceReport:
         LedgerError: the ledger is there and cannot be read.
 
     """
-    return asyncio.run(_check(settings, open_opt_out_list(settings)))
+    return asyncio.run(_check(settings, open_suppression_list(settings)))
 
 
-def open_opt_out_list(settings: Settings) -> OptOutList | None:
+def open_suppression_list(settings: Settings) -> CheckedSuppressionList | None:
     """Return the opt-out list of the settings; None if there is none.
 
     Raises:
@@ -118,31 +118,36 @@ def open_opt_out_list(settings: Settings) -> OptOutList | None:
         return None
     listed = read_list(settings.rules, id_columns(settings.source))
     _, comparison = compare_list(settings.rules, listed)
-    return OptOutList(len(listed), listed.matches_contact, comparison)
+    return CheckedSuppressionList(len(listed), listed.matches_contact, comparison)
 
 
-async def _check(settings: Settings, opt_out: OptOutList | None) -> SourceReport:
-    report = SourceReport(listed=None if opt_out is None else opt_out.values)
-    scan = _Scan(settings, report, opt_out)
+async def _check(
+    settings: Settings, suppression_list: CheckedSuppressionList | None
+) -> SourceReport:
+    report = SourceReport(listed=None if suppression_list is None else suppression_list.values)
+    scan = _Scan(settings, report, suppression_list)
     with open_dry_run_view(settings) as ledger:
         report.is_begun = ledger.has_contacts
         source = make_source(settings, once=True, patient=False)
         async with aclosing(source.batches({})) as batches:
             async for batch in batches:
                 scan.count(batch, ledger)
-                if opt_out is not None:
-                    opt_out.comparison.add(batch.contacts)
-    if opt_out is not None and (objection := opt_out.comparison.objection()):
+                if suppression_list is not None:
+                    suppression_list.comparison.add(batch.contacts)
+    if suppression_list is not None and (objection := suppression_list.comparison.objection()):
         report.list_problem = f"suppression list {settings.rules.suppression_file}: {objection}"
     return report
 
 
 class _Scan:
     def __init__(
-        self, settings: Settings, report: SourceReport, opt_out: OptOutList | None
+        self,
+        settings: Settings,
+        report: SourceReport,
+        suppression_list: CheckedSuppressionList | None,
     ) -> None:
         self._report = report
-        self._is_suppressed = opt_out.is_suppressed if opt_out else None
+        self._is_suppressed = suppression_list.is_suppressed if suppression_list else None
         self._used = frozenset(ColumnNames(make_row_rules(settings)).without_meaning())
         self._opt_out = opt_out_columns(settings.rules)
         self._zone_column = settings.rules.timezone_column

@@ -45,16 +45,18 @@ def read_status(
         found = store.look(StatusOf(campaign, time.time()))
         campaigns = [to_json(_with_assumptions(item, policy)) for item in found]
     unfinished = ("due", "later", "busy")
-    left = sum(int(status_of["backlog"][name]) for status_of in campaigns for name in unfinished)
+    remaining = sum(
+        int(status_of["backlog"][name]) for status_of in campaigns for name in unfinished
+    )
     requests_per_contact = _requests_per_contact(run)
     leases = [held_json(one) for one in store.look(LeasesNow())]
     return {
         "source": source,
         "campaigns": campaigns,
-        "left": left,
+        "left": remaining,
         "requests_per_contact": round(requests_per_contact, 2),
         "requests_per_second": quota,
-        "eta_seconds": round(left * requests_per_contact / quota, 1) if quota else None,
+        "eta_seconds": round(remaining * requests_per_contact / quota, 1) if quota else None,
         "run": run,
         "leases": leases,
     }

@@ -10,14 +10,13 @@ from dispatcher.app.secret_files import read_password
 from dispatcher.engine.readonly.dry_run import LedgerView
 from dispatcher.engine.readonly.lineage_check import LinkStore
 from dispatcher.ledgers.copying.copy import Copier, undo
-from dispatcher.ledgers.copying.end import End
-from dispatcher.ledgers.copying.file_end import FileEnd
+from dispatcher.ledgers.copying.copy_ledger import CopyLedger
+from dispatcher.ledgers.copying.file_copy_ledger import FileCopyLedger
 from dispatcher.ledgers.lineage_check import ExclusiveLinkStore
 from dispatcher.ledgers.lineage_log import exclusive_lineage_log
 from dispatcher.ledgers.maintenance.backup import back_up
 from dispatcher.ledgers.operator_store import SqliteOperatorStore
 from dispatcher.ledgers.postgres.address import PostgresAddress
-from dispatcher.ledgers.postgres.copy_end import ServerEnd
 from dispatcher.ledgers.postgres.dry_run_view import PostgresDryRunView
 from dispatcher.ledgers.postgres.lineage_check import PostgresLinkStore
 from dispatcher.ledgers.postgres.online_check import check_database
@@ -27,6 +26,7 @@ from dispatcher.ledgers.postgres.operator_store import (
     PostgresOperatorStore,
     record_restored_database,
 )
+from dispatcher.ledgers.postgres.server_copy_ledger import ServerCopyLedger
 from dispatcher.ledgers.postgres.store import PostgresStore
 from dispatcher.ledgers.read.dry_run_view import DryRunView
 from dispatcher.ledgers.registration import OpenOptions, adopt_ledger
@@ -213,11 +213,13 @@ def _check_kinds(source: LedgerPlace, target: LedgerPlace) -> None:
         )
 
 
-def _open_end(place: LedgerPlace, *, create: bool) -> End:
+def _open_end(place: LedgerPlace, *, create: bool) -> CopyLedger:
     if place.file is None:
-        return ServerEnd.open(address_of(place), create=create, now=time.time())
+        return ServerCopyLedger.open(address_of(place), create=create, now=time.time())
     allows = place.settings.allow_network_filesystem
-    return FileEnd.open(place.file, create=create, now=time.time(), allow_network_filesystem=allows)
+    return FileCopyLedger.open(
+        place.file, create=create, now=time.time(), allow_network_filesystem=allows
+    )
 
 
 def check_ledger(place: LedgerPlace) -> str | None:

@@ -87,12 +87,12 @@ def describe_lists(settings: Settings) -> Iterator[str]:
     """
     for campaign in settings.campaigns:
         if campaign.rules.suppression_file:
-            people = read_list(campaign.rules, id_columns(campaign.source))
-            last_size(settings.only(campaign)).compare(people)
+            suppression_list = read_list(campaign.rules, id_columns(campaign.source))
+            last_size(settings.only(campaign)).compare(suppression_list)
             which = f"campaign {campaign.name}: " if len(settings.campaigns) > 1 else ""
-            values = "value" if len(people) == 1 else "values"
-            path = campaign.rules.suppression_file
-            yield f"{which}suppression list {path}: {len(people)} {values} ({people.about})"
+            path, count = campaign.rules.suppression_file, len(suppression_list)
+            values = f"{count} value{'' if count == 1 else 's'}"
+            yield f"{which}suppression list {path}: {values} ({suppression_list.about})"
 
 
 async def open_list(rules: RulesSettings, context: ListContext) -> tuple[SuppressionList, ListFit]:
@@ -107,32 +107,37 @@ async def open_list(rules: RulesSettings, context: ListContext) -> tuple[Suppres
     alarms = _Alarms(rules, context)
     last = context.last_size
     taken = last.remember if last and context.remembers else lambda _: None
-    people = await asyncio.to_thread(
+    suppression_list = await asyncio.to_thread(
         read_list, rules, context.id_columns, alarms.keep_last, alarms.end, taken
     )
     alarms.log.info(
-        "suppression.read", file=rules.suppression_file, values=len(people), detail=people.about
+        "suppression.read",
+        file=rules.suppression_file,
+        values=len(suppression_list),
+        detail=suppression_list.about,
     )
     if last is not None:
-        await asyncio.to_thread(last.compare, people)
-    fit, comparison = compare_list(rules, people, alarms.hold)
+        await asyncio.to_thread(last.compare, suppression_list)
+    fit, comparison = compare_list(rules, suppression_list, alarms.hold)
     if context.source is not None:
         objection = ""
         with suppress(SourceError):  # the run reads the source itself, and reports it
             objection = await compare_source(context.source, comparison)
         if objection:
             raise SourceError(f"suppression list {rules.suppression_file}: {objection}")
-    await asyncio.to_thread(taken, len(people))
-    return people, fit
+    await asyncio.to_thread(taken, len(suppression_list))
+    return suppression_list, fit
 
 
 def compare_list(
-    rules: RulesSettings, people: SuppressionList, on_unproved: Callable[[], None] = lambda: None
+    rules: RulesSettings,
+    suppression_list: SuppressionList,
+    on_unproved: Callable[[], None] = lambda: None,
 ) -> tuple[ListFit, Comparison]:
     """Return what proves that a list fits its contacts, and what compares them at the start."""
-    fit = ListFit(people, on_unproved)
+    fit = ListFit(suppression_list, on_unproved)
     fit.is_proved = rules.suppression_any_shape
-    return fit, Comparison(people, fit, rules.suppression_max_share)
+    return fit, Comparison(suppression_list, fit, rules.suppression_max_share)
 
 
 class _Alarms:

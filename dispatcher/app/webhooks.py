@@ -51,10 +51,10 @@ class Webhooks:
         for sink, secret in self._settings:
             webhook = Webhook(sink.name, sink.url, secret, log)
             names = [name for name in self._names if name in (sink.campaigns or self._names)]
-            ends = {name: Notice("ended", name, KILLED) for name in names}
-            await webhook.start(list(ends.values()))
+            end_notices = {name: Notice("ended", name, KILLED) for name in names}
+            await webhook.start(list(end_notices.values()))
             stack.push_async_callback(partial(end_sink, webhook))
-            self.by_name[sink.name], self._ends[sink.name] = webhook, ends
+            self.by_name[sink.name], self._ends[sink.name] = webhook, end_notices
 
     def listeners(self, campaign: str) -> Sequence[EventSink]:
         """Return the sink for the halts of a campaign, or of the whole run if it is empty."""
@@ -71,8 +71,8 @@ class Webhooks:
         """Post how the run of each campaign ended. The log has it when this returns."""
         now = time.time()
         for name, webhook in self.by_name.items():
-            ends = self._ends[name].items()
-            notices = [replace(end, facts=facts[name], at=now) for name, end in ends]
+            end_notices = self._ends[name].items()
+            notices = [replace(end, facts=facts[name], at=now) for name, end in end_notices]
             await asyncio.gather(*map(webhook.add, notices))
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from dispatcher.domain.held_refusals import HeldRefusals
 from dispatcher.domain.suspicion import (
+    AnswerGroup,
     RefusalKind,
-    Stream,
     SuspicionDetector,
+    group_of,
     is_alike,
-    stream_of,
 )
 
 
@@ -42,10 +42,10 @@ class HaltForecast:
     def __init__(self) -> None:
         self._detector = SuspicionDetector()
         self._held = HeldRefusals[RefusalKind]()
-        self._answers: Counter[Stream] = Counter()
+        self._answers: Counter[AnswerGroup] = Counter()
         self._alike: Counter[RefusalKind] = Counter()
         self._found: tuple[RefusalKind, int] | None = None
-        self._recalled: dict[str, Stream] = {}
+        self._recalled: dict[str, AnswerGroup] = {}
         self._cleared = False
 
     def recall(self, key: str) -> None:
@@ -54,19 +54,19 @@ class HaltForecast:
         A run takes such a contact first, and halts at once if it is refused so again.
         """
         if not self._cleared:
-            self._recalled[key] = stream_of(key)
+            self._recalled[key] = group_of(key)
 
-    def accept(self, stream: Stream) -> None:
+    def accept(self, group: AnswerGroup) -> None:
         """Count an answer that is no refusal."""
-        self._answers[stream] += 1
+        self._answers[group] += 1
         if self._found is not None:
             return
-        self._detector.accept(stream)
-        if any(is_alike(stream, one) for one in self._recalled.values()):
+        self._detector.accept(group)
+        if any(is_alike(group, one) for one in self._recalled.values()):
             self._recalled.clear()
             self._cleared = True
         if self._held.waiting:
-            self._held.take_judged(stream, self._detector)
+            self._held.take_judged(group, self._detector)
 
     def refuse(self, kind: RefusalKind) -> None:
         """Count a refusal."""

@@ -4,7 +4,7 @@ from collections import deque
 from typing import Generic, TypeVar
 
 from dispatcher.domain.status import Step
-from dispatcher.domain.suspicion import Local, RefusalKind, Stream, SuspicionDetector
+from dispatcher.domain.suspicion import AnswerGroup, Local, RefusalKind, SuspicionDetector
 
 JUDGED_EACH = 25
 """After how many answers of a step its refusals that are held are judged."""
@@ -13,15 +13,15 @@ T = TypeVar("T")
 
 
 class HeldRefusals(Generic[T]):
-    """What is refused and not final yet, by the stream of its kind.
+    """What is refused and not final yet, by the group of its kind.
 
     ``waiting`` is how much that is.
     """
 
     def __init__(self) -> None:
         self.waiting = 0
-        self._queues: dict[Stream, deque[tuple[T, RefusalKind, int]]] = {
-            stream: deque() for stream in (Local.RULES, Step.CHECK, Step.NOTIFY, Step.OPEN)
+        self._queues: dict[AnswerGroup, deque[tuple[T, RefusalKind, int]]] = {
+            group: deque() for group in (Local.RULES, Step.CHECK, Step.NOTIFY, Step.OPEN)
         }
 
     def hold(self, item: T, kind: RefusalKind, detector: SuspicionDetector) -> None:
@@ -29,20 +29,20 @@ class HeldRefusals(Generic[T]):
         self._queues[kind.step].append((item, kind, detector.age(kind.step)))
         self.waiting += 1
 
-    def take_judged(self, stream: Stream, detector: SuspicionDetector) -> list[T]:
+    def take_judged(self, group: AnswerGroup, detector: SuspicionDetector) -> list[T]:
         """Take those whose refusals have turned out to be their own.
 
-        They are judged after every `JUDGED_EACH` answers of the stream.
+        They are judged after every `JUDGED_EACH` answers of the group.
         """
-        if detector.age(stream) % JUDGED_EACH:
+        if detector.age(group) % JUDGED_EACH:
             return []
         judged, kept = list[T](), deque[tuple[T, RefusalKind, int]]()
-        for item, kind, age in self._queues[stream]:
+        for item, kind, age in self._queues[group]:
             if detector.is_judged(kind, age):
                 judged.append(item)
             else:
                 kept.append((item, kind, age))
-        self._queues[stream] = kept
+        self._queues[group] = kept
         self.waiting -= len(judged)
         return judged
 

@@ -37,7 +37,7 @@ class Local(StrEnum):
     """The campaign's rules: expiry, suppression list, time zones."""
 
 
-Stream = Step | Local
+AnswerGroup = Step | Local
 """What answers are counted together: those of one step, or of the rules."""
 
 
@@ -46,8 +46,8 @@ def is_key(text: str) -> bool:
     return _KEY.fullmatch(text) is not None
 
 
-def stream_of(key: str) -> Stream:
-    """Return the stream of a kind's ``key``."""
+def group_of(key: str) -> AnswerGroup:
+    """Return the group of a kind's ``key``."""
     name = key.partition("/")[0]
     return Local.RULES if name == Local.RULES else Step(name)
 
@@ -68,7 +68,7 @@ class RefusalKind:
     reason of a decision; a 404 on a state check has none.
     """
 
-    step: Stream
+    step: AnswerGroup
     status: int
     words: str = ""
 
@@ -88,13 +88,13 @@ class RefusalKind:
         return is_send(self.step)
 
 
-def is_send(stream: Stream) -> bool:
+def is_send(group: AnswerGroup) -> bool:
     """Return True for the answers to a step that sends a message."""
-    return isinstance(stream, Step) and stream.is_send
+    return isinstance(group, Step) and group.is_send
 
 
-def is_alike(one: Stream, other: Stream) -> bool:
-    """Return True if an answer of one stream says something about a suspicion of the other."""
+def is_alike(one: AnswerGroup, other: AnswerGroup) -> bool:
+    """Return True if an answer of one group says something about a suspicion of the other."""
     if one is Local.RULES or other is Local.RULES:
         return one is other
     return is_send(one) is is_send(other)
@@ -114,7 +114,7 @@ def refusal_kind(
 
 
 class _Window:
-    """The last answers of one stream; None is an answer that is no refusal."""
+    """The last answers of one group; None is an answer that is no refusal."""
 
     def __init__(self, min_alike: int) -> None:
         self.min_alike = min_alike
@@ -175,21 +175,21 @@ class SuspicionDetector:
 
     def __init__(self) -> None:
         self._sends = _Window(MIN_ALIKE)
-        self._windows: dict[Stream, _Window] = {
+        self._windows: dict[AnswerGroup, _Window] = {
             Local.RULES: _Window(MIN_ALIKE),
             Step.CHECK: _Window(MIN_ALIKE),
             Step.NOTIFY: _Window(MIN_ALIKE_OF_STEP),
             Step.OPEN: _Window(MIN_ALIKE_OF_STEP),
         }
-        self._streams = {
+        self._groups = {
             step: (window, self._sends) if is_send(step) else (window,)
             for step, window in self._windows.items()
         }
         self._known_room: int | None = None
 
-    def accept(self, step: Stream) -> None:
+    def accept(self, step: AnswerGroup) -> None:
         """Count an answer that is no refusal."""
-        for window in self._streams[step]:
+        for window in self._groups[step]:
             if window.is_clean:
                 window.answers += 1  # one more beside 200 that are accepted: the rest stays true
             else:
@@ -209,7 +209,7 @@ class SuspicionDetector:
         """Whether some step has a whole window of answers."""
         return any(window.answers >= WINDOW_ANSWERS for window in self._windows.values())
 
-    def age(self, step: Stream) -> int:
+    def age(self, step: AnswerGroup) -> int:
         """Return the number of answers of ``step`` so far."""
         return self._windows[step].answers
 

@@ -16,7 +16,7 @@ from dispatcher.engine.clients.pool import ClientPermit
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
-from dispatcher.engine.send_result import Left
+from dispatcher.engine.send_result import LeftWorker
 from dispatcher.ports import Reply
 
 LARGE = 0.25
@@ -73,7 +73,7 @@ class BatchQueue:
         self._large: asyncio.Event | None = None
         self._cooldown_until = float("-inf")
 
-    async def read(self, in_flight: InFlight) -> Waiter | Left | None:
+    async def read(self, in_flight: InFlight) -> Waiter | LeftWorker | None:
         """Read the contact's record with those of others; None if that is not permitted.
 
         It is tried once more after a refusal that the renewal or the hold resolves.
@@ -83,7 +83,7 @@ class BatchQueue:
             return await self._read_once(in_flight)
         return waiter
 
-    async def _read_once(self, in_flight: InFlight) -> Waiter | Left | None:
+    async def _read_once(self, in_flight: InFlight) -> Waiter | LeftWorker | None:
         """Read the record in one batch, like `read`.
 
         A probe must not wait for others: they wait for the end of the halt, and so for it.
@@ -94,9 +94,9 @@ class BatchQueue:
         self._waiters.append(waiter)
         try:
             if self._waiters[0] is waiter or await waiter.leads:
-                left = await self._lead(waiter)
-                if left is not None:
-                    return left
+                gone = await self._lead(waiter)
+                if gone is not None:
+                    return gone
         finally:
             self._leave(waiter)
         return waiter
@@ -121,8 +121,8 @@ class BatchQueue:
         if self._waiters and not self._waiters[0].leads.done():
             self._waiters[0].leads.set_result(True)
 
-    async def _lead(self, leader: Waiter) -> Left | None:
-        """Read a batch; `Left` if the leader has left its worker.
+    async def _lead(self, leader: Waiter) -> LeftWorker | None:
+        """Read a batch; `LeftWorker` if the leader has left its worker.
 
         A permit may come at once. So the other workers that got a contact in this turn of the
         event loop take theirs first. A batch that most workers waited for shows that the quota is
@@ -160,12 +160,12 @@ class BatchQueue:
         """Take the first waiters out of the queue; the leader is the first of them."""
         return [self._waiters.popleft() for _ in range(min(limit, len(self._waiters)))]
 
-    async def _read_batch(self, batch: Sequence[Waiter], permit: ClientPermit) -> Left | None:
+    async def _read_batch(self, batch: Sequence[Waiter], permit: ClientPermit) -> LeftWorker | None:
         leader = batch[0].in_flight
         ids = list(dict.fromkeys(w.in_flight.contact.conversation_id for w in batch))
         reply = await self._requester.read_many(leader, permit, ids)
         if not isinstance(reply, Reply):
-            return reply if isinstance(reply, Left) else None
+            return reply if isinstance(reply, LeftWorker) else None
         kind = classify(Step.CHECK_MANY, reply.result)
         if kind not in _RESOLVED_BY_RETRY:  # an individual read would have met that, too
             self._balance.count_batch()
@@ -182,7 +182,7 @@ class BatchQueue:
         if not repeats:
             self._cooldown_until = self._clock.monotonic() + COOLDOWN_SECONDS
         handled = await self._refusals.handle(leader, Step.CHECK_MANY, kind, reply)
-        return handled if isinstance(handled, Left) else None
+        return handled if isinstance(handled, LeftWorker) else None
 
     def _distribute(self, batch: Sequence[Waiter], answer: Answer, kind: AnswerKind) -> None:
         states = _by_id(answer.conversations or ())

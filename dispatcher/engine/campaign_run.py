@@ -161,11 +161,11 @@ class CampaignRun:
             count_missing = count - len(self._ahead)
             self._ahead.extend(await self.intake.claims(count_missing, max(0, ahead)))
         claims = [self._ahead.popleft() for _ in range(min(count, len(self._ahead)))]
-        left = [] if self.paused_at is not None else self.guard.excess_claims(claims)
-        if left:
-            claims = claims[: -len(left)]
-            self.intake.give_back(len(left))
-            await self.release(left)
+        excess = [] if self.paused_at is not None else self.guard.excess_claims(claims)
+        if excess:
+            claims = claims[: -len(excess)]
+            self.intake.give_back(len(excess))
+            await self.release(excess)
         return claims
 
     @property

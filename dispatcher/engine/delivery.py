@@ -44,11 +44,11 @@ from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
 from dispatcher.engine.send_result import (
     DECIDE_AGAIN,
-    LEFT,
+    LEFT_WORKER,
     REPEAT,
     Blocked,
     DecideAgain,
-    Left,
+    LeftWorker,
     NextTurn,
     OpenRefused,
     Repeat,
@@ -89,7 +89,7 @@ class Delivery:
         turn: NextTurn = DECIDE_AGAIN if claim.block is None else Blocked(claim.block)
         ended_by_rule = False
         try:
-            while not isinstance(turn, Left):
+            while not isinstance(turn, LeftWorker):
                 match await self._decide(in_flight, turn):
                     case Finish() as finish if self.guard.concerns(finish):
                         ended_by_rule = True
@@ -126,7 +126,7 @@ class Delivery:
         if decision is None:
             conversation = await self._read_state(in_flight)
             if not isinstance(conversation, Conversation):
-                return turn if isinstance(conversation, Repeat) else LEFT
+                return turn if isinstance(conversation, Repeat) else LEFT_WORKER
             if isinstance(turn, OpenRefused):
                 followed = await self._follow_conflict(in_flight, turn, conversation)
                 if followed is not None:
@@ -148,18 +148,20 @@ class Delivery:
 
     async def _decide_early(
         self, in_flight: InFlight, turn: NextTurn, now: float
-    ) -> Decision | Defer | Left | None:
+    ) -> Decision | Defer | LeftWorker | None:
         """Return the decision that needs no state check of the contact's own, if there is one."""
-        decision: Decision | Defer | Left | None = self._decide_without_state(in_flight, turn, now)
+        decision: Decision | Defer | LeftWorker | None = self._decide_without_state(
+            in_flight, turn, now
+        )
         if isinstance(decision, Open) and self.batcher and not isinstance(turn, Suspended):
             decision = await self.batcher.before_open(in_flight, decision)
-        if decision is not None and not isinstance(decision, Left):
+        if decision is not None and not isinstance(decision, LeftWorker):
             contact_history.add_decision(in_flight.history, decision)
         return decision
 
     async def _follow_conflict(
         self, in_flight: InFlight, turn: OpenRefused, conversation: Conversation
-    ) -> DecideAgain | Left | None:
+    ) -> DecideAgain | LeftWorker | None:
         """Carry out what the refusal of an open means; None if the usual decision follows."""
         refused, answer, progress = turn.decision, turn.answer, in_flight.progress
         after = after_conflict(refused, answer, conversation, progress, self.policy.retry)
@@ -188,7 +190,7 @@ class Delivery:
         in_flight.progress, in_flight.alone = replace(progress, open_next=False), True
         return None
 
-    async def _read_state(self, in_flight: InFlight) -> Conversation | Repeat | Left:
+    async def _read_state(self, in_flight: InFlight) -> Conversation | Repeat | LeftWorker:
         if self.batcher is not None:
             batched = await self.batcher.read_state(in_flight)
             if batched is not None:
@@ -214,9 +216,11 @@ class Delivery:
             return handled
         after = after_read(result, kind, in_flight.progress, self.policy.retry, self.jitter)
         followed = await self._follow(in_flight, after, step, answer)
-        return followed if isinstance(followed, Left) else REPEAT
+        return followed if isinstance(followed, LeftWorker) else REPEAT
 
-    def _observe(self, in_flight: InFlight, read: Conversation | Left) -> Conversation | Left:
+    def _observe(
+        self, in_flight: InFlight, read: Conversation | LeftWorker
+    ) -> Conversation | LeftWorker:
         """Compare the addresses, and let the choice of first calls learn from the state."""
         if isinstance(read, Conversation):
             self.requester.recipients.compare(in_flight.contact, read.address)
@@ -247,7 +251,7 @@ class Delivery:
             self.guard.count_accepted(step)
             return await self.transitions.settle_delivered(in_flight, decision, result)
         handled = await self.refusals.handle(in_flight, step, kind, reply)
-        if isinstance(handled, Left):
+        if isinstance(handled, LeftWorker):
             return handled
         if handled is None:
             return await self._after_refused_send(in_flight, step, kind, decision, reply)
@@ -265,13 +269,13 @@ class Delivery:
         )
         if examines_conflict and answer is not None and answer.status != BAD_REQUEST:
             handled = await self.refusals.find_masked_scope(in_flight, step, answer)
-            if isinstance(handled, Left):
+            if isinstance(handled, LeftWorker):
                 return handled
         in_flight.alone = True  # a record may be as stale as the row
         address = answer.address if answer is not None else None
         after = after_refused_send(kind, address, in_flight.progress, self.policy)
         followed = await self._follow(in_flight, after, step, answer)
-        if isinstance(followed, Left):
+        if isinstance(followed, LeftWorker):
             return followed
         await self.transitions.retract(in_flight)
         return DECIDE_AGAIN
@@ -301,14 +305,14 @@ class Delivery:
             seconds = self.policy.reconcile.first_look(linked=linked)
             return await self.transitions.mark_in_doubt(in_flight, after.progress, seconds)
         followed = await self._follow(in_flight, after, step, answer)
-        if isinstance(followed, Left):
+        if isinstance(followed, LeftWorker):
             return followed
         await self.transitions.retract(in_flight)
         return next_turn
 
     async def _follow(
         self, in_flight: InFlight, after: NextStep, step: Step, answer: Answer | None
-    ) -> DecideAgain | Left:
+    ) -> DecideAgain | LeftWorker:
         """Let the contact leave, or keep what was learnt for its next turn."""
         match after:
             case Finish() as finish:

@@ -11,8 +11,8 @@ NEVER = float("inf")
 class DueTimes:
     """The next due times of one campaign, in seconds since the epoch."""
 
-    def __init__(self, looks: LookSchedule | None = None) -> None:
-        self.looks = looks or LookSchedule()
+    def __init__(self, rechecks: LookSchedule | None = None) -> None:
+        self.rechecks = rechecks or LookSchedule()
         """When sessions that are waited for are looked at again."""
         self.waiting = WaitCounts()
         """How many contacts wait, and why."""

@@ -49,7 +49,7 @@ class Intake:
         self._limit = limit
         self._at_once = at_once
         self._admitting: asyncio.Task[None] | None = None
-        self._looks = due_times.looks
+        self._rechecks = due_times.rechecks
         self._fed_at = float("-inf")
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._reading: asyncio.Task[Batch | None] | None = None
@@ -66,7 +66,7 @@ class Intake:
         """When the next contact in the ledger is due (seconds since the epoch); inf if none."""
         if self.limited:
             return NEVER
-        look = self._looks.next_look if self._looks.alone else None
+        look = self._rechecks.next_look if self._rechecks.alone else None
         return self._due_times.next_due if look is None else min(look, self._due_times.next_due)
 
     @property
@@ -103,8 +103,8 @@ class Intake:
             claims.extend(await self._admit(most - len(claims)))
         if any(not waits(claim.progress) for claim in claims):
             self._fed_at = self._clock.monotonic()
-        self._looks.alone = len(claims) < count and (self.exhausted or self._is_starved())
-        if self._looks.alone:
+        self._rechecks.alone = len(claims) < count and (self.exhausted or self._is_starved())
+        if self._rechecks.alone:
             claims.extend(await self._claim_looks(count - len(claims)))
         self._limit.remaining -= len(claims)
         return claims
@@ -200,22 +200,22 @@ class Intake:
         if not looks:
             return claims
         for claim in looks:
-            self._looks.forget(claim.id)
-        late = looks[self._looks.permit(len(looks), now) :]
+            self._rechecks.forget(claim.id)
+        late = looks[self._rechecks.permit(len(looks), now) :]
         if late:
             await asyncio.gather(*(self._put_off(claim, now) for claim in late))
         put_off = {claim.id for claim in late}
         return [claim for claim in claims if claim.id not in put_off]
 
     async def _put_off(self, claim: Claim, now: float) -> None:
-        due = self._looks.plan(claim.id, now, now)
+        due = self._rechecks.plan(claim.id, now, now)
         await self._ledger.defer(claim.id, due, claim.progress)
         self._due_times.schedule(due)
         self._due_times.waiting.add(session_wait(claim.progress), due)
 
     async def _claim_looks(self, count: int) -> Sequence[Claim]:
         """Claim contacts whose looks may be made now, before others that are due for longer."""
-        ids = self._looks.take(self._clock.time(), count)
+        ids = self._rechecks.take(self._clock.time(), count)
         if not ids:
             return ()
         claims = await self._ledger.claim_early(ids)

@@ -1,4 +1,4 @@
-"""The whole stream of a run: intake, claims, workers, drain."""
+"""All work of a run: intake, claims, workers, drain."""
 
 import asyncio
 from collections.abc import Sequence

@@ -101,7 +101,7 @@ class Reconciler:
         """Plan the next look back by the contacts that are in doubt now."""
         due_times, expecting = self.due_times, self.expects_more()
         due_times.look_back_scheduled.clear()
-        times = await self.ledger.look_times(COMPANIONS)
+        times = await self.ledger.look_back_times(COMPANIONS)
         at = self.plan.round_at(times, more_expected=expecting) if times else NEVER
         if not due_times.look_back_scheduled.is_set():  # else there is one more by now
             due_times.next_look_back, self._expecting = at, expecting
@@ -119,14 +119,14 @@ class Reconciler:
 
     async def _without_early(self, due: Sequence[InDoubtContact]) -> list[InDoubtContact]:
         """Put off contacts for which an answer cannot be new yet; return the others."""
-        now, left = self.platform_time.now(), []
+        now, remaining = self.platform_time.now(), []
         for contact in due:
             useful = self._useful_from(contact)
             if useful > now:
                 await self.ledger.schedule_look_back(contact.id, self._local(useful))
             else:
-                left.append(contact)
-        return left
+                remaining.append(contact)
+        return remaining
 
     def _useful_from(self, contact: InDoubtContact) -> float:
         if contact.send.conversation_id is None:

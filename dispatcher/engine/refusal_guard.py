@@ -18,15 +18,15 @@ from dispatcher.domain.next_step import Defer
 from dispatcher.domain.status import HaltReason, RetryReason, Status, Step
 from dispatcher.domain.suspects import describe
 from dispatcher.domain.suspicion import (
+    AnswerGroup,
     RefusalKind,
-    Stream,
     SuspicionDetector,
+    group_of,
     is_alike,
     refusal_kind,
-    stream_of,
 )
 from dispatcher.engine.in_flight import InFlight
-from dispatcher.engine.send_result import LEFT, Left
+from dispatcher.engine.send_result import LEFT_WORKER, LeftWorker
 from dispatcher.engine.transition_writer import TransitionWriter
 from dispatcher.ports import Claim, Clock, EventSink
 
@@ -73,7 +73,7 @@ class RefusalGuard:
         """Refusals that have turned out to be the contacts' own, and are not final yet."""
         self._approved: set[RefusalKind] = set()
         self._accepted = frozenset(accepted)
-        self._kinds_under_test: dict[str, Stream] = {}
+        self._kinds_under_test: dict[str, AnswerGroup] = {}
         self._cleared = False
         self._probing = self._probe_refused = False
         self._next_probe = self._last_answer = 0.0
@@ -89,24 +89,24 @@ class RefusalGuard:
 
     # what happens to contacts
 
-    def count_accepted(self, step: Stream) -> None:
+    def count_accepted(self, group: AnswerGroup) -> None:
         """Count an answer that is no refusal; the halt ends if it proves that the cause is gone.
 
         `Local.RULES` is such an answer for a contact that no rule has ended.
         """
         if not self._enabled:
             return
-        self._detector.accept(step)
-        if self.halt_kind is not None and self.halt_kind.step is step:
+        self._detector.accept(group)
+        if self.halt_kind is not None and self.halt_kind.step is group:
             self._resume()
         if self._kinds_under_test and any(
-            is_alike(step, one) for one in self._kinds_under_test.values()
+            is_alike(group, one) for one in self._kinds_under_test.values()
         ):
             self._kinds_under_test.clear()
             self._cleared = True
         if self._held.waiting:
             self._last_answer = self._clock.monotonic()
-            self.judged += self._held.take_judged(step, self._detector)
+            self.judged += self._held.take_judged(group, self._detector)
 
     def concerns(self, decision: object) -> bool:
         """Return True if a decision without a send may have a common cause."""
@@ -114,7 +114,7 @@ class RefusalGuard:
 
     async def refuse(
         self, in_flight: InFlight, finish: Finish, step: Step, answer: Answer | None
-    ) -> Left:
+    ) -> LeftWorker:
         """Take a contact that is refused: hold it, put it back, or make it final."""
         kind = _kind(in_flight, finish, step, answer) if self._enabled else None
         if kind is None:
@@ -137,7 +137,7 @@ class RefusalGuard:
             return await self._defer(in_flight, kind)
         self._held.hold(_Held(in_flight, finish, step, answer), kind, self._detector)
         self.judged += self._held.take_judged(kind.step, self._detector)
-        return LEFT
+        return LEFT_WORKER
 
     async def settle_judged(self) -> None:
         """Make the contacts final whose refusals have turned out to be their own."""
@@ -202,7 +202,7 @@ class RefusalGuard:
         for claim in claims:
             suspected = claim.progress.suspected
             if suspected is not None and not self._cleared and suspected not in self._accepted:
-                self._kinds_under_test[suspected] = stream_of(suspected)
+                self._kinds_under_test[suspected] = group_of(suspected)
         return claims[1:] if self._kinds_under_test else []
 
     def approve(self) -> RefusalKind | None:
@@ -244,7 +244,7 @@ class RefusalGuard:
         held = self._held.take_all()
         await asyncio.gather(*(self._defer(one.in_flight, kind) for one in held))
 
-    async def _defer(self, in_flight: InFlight, kind: RefusalKind) -> Left:
+    async def _defer(self, in_flight: InFlight, kind: RefusalKind) -> LeftWorker:
         suspected = replace(in_flight.progress, suspected=kind.key, open_next=False)
         later = Defer(0.0, RetryReason.SUSPICIOUS, suspected)
         return await self._transitions.defer(in_flight, later, ahead=AHEAD_SECONDS)

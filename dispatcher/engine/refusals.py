@@ -11,7 +11,7 @@ from dispatcher.domain.status import HaltReason, Reason, RetryReason, ScopeSourc
 from dispatcher.engine import authorization
 from dispatcher.engine.clients.pool import LONG_HOLD_SECONDS, ClientPool
 from dispatcher.engine.in_flight import InFlight
-from dispatcher.engine.send_result import REPEAT, Left, Repeat
+from dispatcher.engine.send_result import REPEAT, LeftWorker, Repeat
 from dispatcher.engine.transition_writer import TransitionWriter
 from dispatcher.ports import (
     Clock,
@@ -41,10 +41,10 @@ class RefusalHandler:
 
     async def handle(
         self, in_flight: InFlight, step: Step, kind: AnswerKind, reply: Reply
-    ) -> Repeat | Left | None:
+    ) -> Repeat | LeftWorker | None:
         """Handle a refusal that concerns all requests of the client.
 
-        Return `REPEAT` if the request needs a new permit, `LEFT` if the contact has left its
+        Return `REPEAT` if the request needs a new permit, `LEFT_WORKER` if the contact has left its
         worker, and None if the refusal concerns this contact alone.
         """
         answer, handled = reply.result, None
@@ -88,7 +88,9 @@ class RefusalHandler:
             await self.pool.renew(client, in_flight.id, token.number)
         return REPEAT
 
-    async def _forbidden(self, in_flight: InFlight, step: Step, answer: Answer) -> Repeat | Left:
+    async def _forbidden(
+        self, in_flight: InFlight, step: Step, answer: Answer
+    ) -> Repeat | LeftWorker:
         """Halt for a grant that the token lacks; else find out what the 403 is about.
 
         It may be about this contact alone, even if the body names a permission or a division,
@@ -144,7 +146,9 @@ class RefusalHandler:
         first = in_flight.progress.forbidden_at
         return first is not None and in_flight.client.breaker.succeeded_since(step, first)
 
-    async def _throttled(self, in_flight: InFlight, step: Step, answer: Answer) -> Repeat | Left:
+    async def _throttled(
+        self, in_flight: InFlight, step: Step, answer: Answer
+    ) -> Repeat | LeftWorker:
         seconds = DEFAULT_HOLD_SECONDS if answer.retry_after is None else answer.retry_after
         endpoint = step if answer.limit_key else None
         client = in_flight.client
@@ -161,10 +165,11 @@ class RefusalHandler:
 
     async def find_masked_scope(
         self, in_flight: InFlight, step: Step, answer: Answer
-    ) -> Repeat | Left | None:
+    ) -> Repeat | LeftWorker | None:
         """Find a missing scope behind a 409, by the grants of a token that is issued after it.
 
-        Return `REPEAT` if it was found, `LEFT` if the contact has left its worker, else None.
+        Return `REPEAT` if it was found, `LEFT_WORKER` if the contact has left its worker; else
+        None.
         """
         with in_flight.client.breaker.pending_verdict():
             grants = await in_flight.client.breaker.new_grants()

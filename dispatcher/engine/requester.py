@@ -18,7 +18,7 @@ from dispatcher.engine.send_result import (
     DECIDE_AGAIN,
     REPEAT,
     Blocked,
-    Left,
+    LeftWorker,
     ReadResult,
     Repeat,
     SendResult,
@@ -64,7 +64,7 @@ class Requester:
         """Read the state of the contact's conversation."""
         step = Step.CHECK
         permit = self.pool.try_acquire(step, in_flight.id) or await self._acquire(in_flight, step)
-        if isinstance(permit, Left):
+        if isinstance(permit, LeftWorker):
             return permit
         checked = in_flight.contact.conversation_id
         return await self._read(in_flight, step, permit, lambda platform: platform.check(checked))
@@ -83,7 +83,7 @@ class Requester:
     async def send(self, in_flight: InFlight, step: Step, decision: Notify | Open) -> SendResult:
         """Commit the intent and make the send."""
         permit = self.pool.try_acquire(step, in_flight.id) or await self._acquire(in_flight, step)
-        if isinstance(permit, Left):
+        if isinstance(permit, LeftWorker):
             return permit
         if self._discard_if_outdated(in_flight):
             permit.release()
@@ -98,7 +98,7 @@ class Requester:
             return Blocked(block)
         in_flight.intended = True
         # a halt may have begun while the intent was committed, and another run may have taken over
-        if not permit.client.breaker.allows(in_flight.id) or self.tenure.left() <= 0.0:
+        if not permit.client.breaker.allows(in_flight.id) or self.tenure.remaining_seconds() <= 0.0:
             permit.release()
             await self.transitions.retract(in_flight)
             return Suspended(decision)
@@ -109,7 +109,7 @@ class Requester:
         except TokenExpiredError as expired:
             await self.transitions.retract(in_flight)
             renewed = await self._renew(in_flight, expired.number)
-            return renewed if isinstance(renewed, Left) else Suspended(decision)
+            return renewed if isinstance(renewed, LeftWorker) else Suspended(decision)
 
     async def look_back(
         self, in_flight: InFlight, queries: Sequence[LookBackQuery],
@@ -159,7 +159,7 @@ class Requester:
             return True
         return in_flight.forget_state_before(self.clock.monotonic() - STALE_STATE_SECONDS)
 
-    async def _acquire(self, in_flight: InFlight, step: Step) -> ClientPermit | Left:
+    async def _acquire(self, in_flight: InFlight, step: Step) -> ClientPermit | LeftWorker:
         """Wait for a permit; a contact that would wait for long leaves its worker."""
         permit = await self.pool.acquire(step, in_flight.id, in_flight.forbidden)
         if permit is not None:
@@ -178,7 +178,7 @@ class Requester:
         except TokenExpiredError as expired:
             return await self._renew(in_flight, expired.number)
 
-    async def _renew(self, in_flight: InFlight, number: int) -> Repeat | Left:
+    async def _renew(self, in_flight: InFlight, number: int) -> Repeat | LeftWorker:
         try:
             await self.pool.renew(in_flight.client, in_flight.id, number)
         except TokenUnavailableError:
@@ -191,7 +191,7 @@ class Requester:
     ) -> Reply:
         in_flight.client, in_flight.sent_at = permit.client, self.clock.time()
         reply = await complete_request(permit, call, permit.client.platform)
-        self.transitions.due_times.looks.count_request()
+        self.transitions.due_times.rechecks.count_request()
         self._record(in_flight, step, reply)
         return reply
 

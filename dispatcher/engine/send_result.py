@@ -9,7 +9,7 @@ from dispatcher.ports import Reply
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class LeftWorker:
     """The contact has left its worker: it is settled, deferred, released or in doubt."""
 
 
@@ -49,11 +49,11 @@ class OpenRefused:
     answer: Answer
 
 
-LEFT, REPEAT, DECIDE_AGAIN = Left(), Repeat(), DecideAgain()
+LEFT_WORKER, REPEAT, DECIDE_AGAIN = LeftWorker(), Repeat(), DecideAgain()
 
-ReadResult = Reply | Repeat | Left
+ReadResult = Reply | Repeat | LeftWorker
 """What a state check came to; a `Reply` if it was made."""
-SendResult = Reply | Blocked | Suspended | DecideAgain | Left
+SendResult = Reply | Blocked | Suspended | DecideAgain | LeftWorker
 """What a send came to; a `Reply` if it was made."""
-NextTurn = Blocked | Suspended | OpenRefused | DecideAgain | Left
-"""What one turn of a contact leaves to the next one; after `Left` there is none."""
+NextTurn = Blocked | Suspended | OpenRefused | DecideAgain | LeftWorker
+"""What one turn of a contact leaves to the next one; after `LeftWorker` there is none."""

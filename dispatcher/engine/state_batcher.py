@@ -20,7 +20,7 @@ from dispatcher.engine.record_rules import (
 )
 from dispatcher.engine.refusals import RefusalHandler
 from dispatcher.engine.requester import Requester
-from dispatcher.engine.send_result import Left
+from dispatcher.engine.send_result import LeftWorker
 
 VERIFIED_SHARE = 0.2
 """The share of looks at sessions that were waited for long that are made individually."""
@@ -54,12 +54,12 @@ class StateBatcher:
         self.queue = BatchQueue(requester, refusals, self._balance, size)
         """The contacts that wait for a batch."""
 
-    async def read_state(self, in_flight: InFlight) -> Conversation | Left | None:
+    async def read_state(self, in_flight: InFlight) -> Conversation | LeftWorker | None:
         """Return a state that a decision may rest on; None if it has to be read individually."""
         waiter = None
         if may_share(in_flight, self._policy) and not self._is_checked_individually(in_flight):
             waiter = await self.queue.read(in_flight)
-        if isinstance(waiter, Left):
+        if isinstance(waiter, LeftWorker):
             return waiter
         in_flight.record = None if waiter is None else await self._sufficient(waiter)
         if waiter is None or in_flight.record is None:
@@ -69,7 +69,9 @@ class StateBatcher:
         in_flight.record_state(in_flight.record, waiter.read_at)
         return in_flight.record
 
-    async def before_open(self, in_flight: InFlight, decision: Open) -> Open | Wait | Left | None:
+    async def before_open(
+        self, in_flight: InFlight, decision: Open
+    ) -> Open | Wait | LeftWorker | None:
         """Return what is next for a contact after a refusal that said that its session is closed.
 
         If its record shows the session closed and not ended, it is a `Wait`; if it shows it open,
@@ -80,7 +82,7 @@ class StateBatcher:
         if self._is_checked_individually(in_flight):
             return decision
         waiter = await self.queue.read(in_flight)
-        if waiter is None or isinstance(waiter, Left):
+        if waiter is None or isinstance(waiter, LeftWorker):
             return waiter or decision
         record, progress = waiter.conversation, in_flight.progress
         if record is not None and record.state is State.OPEN:

@@ -29,7 +29,7 @@ from dispatcher.engine.campaign_rules import CampaignRules
 from dispatcher.engine.due_times import DueTimes
 from dispatcher.engine.in_flight import InFlight
 from dispatcher.engine.platform_time import PlatformTime
-from dispatcher.engine.send_result import LEFT, Left
+from dispatcher.engine.send_result import LEFT_WORKER, LeftWorker
 from dispatcher.ports import Clock, EventSink, Intent, Ledger, Settlement
 
 
@@ -68,7 +68,7 @@ class TransitionWriter:
     async def settle(
         self, in_flight: InFlight, status: Status, reason: Reason, step: Step = Step.CHECK,
         answer: Answer | None = None,
-    ) -> Left:  # fmt: skip
+    ) -> LeftWorker:  # fmt: skip
         """Make a contact final, but not as one whose message is known to be accepted."""
         now = self.clock.time()
         if status is Status.PARKED:  # it can be replayed, and then its columns lose this
@@ -88,11 +88,11 @@ class TransitionWriter:
         )
         if reason is Reason.RETRY_LOOP:
             self.events.emit(RetryLoop(step, in_flight.contact.key))
-        return LEFT
+        return LEFT_WORKER
 
     async def settle_delivered(
         self, in_flight: InFlight, decision: Notify | Open, answer: Answer
-    ) -> Left:
+    ) -> LeftWorker:
         """Make a contact final whose message was taken, with its lineage."""
         opened, conversation = isinstance(decision, Open), in_flight.conversation
         identity = decision.external_contact_id
@@ -120,7 +120,7 @@ class TransitionWriter:
 
     async def settle_found(
         self, in_flight: InFlight, send: UnsettledSend, found: MessageFound
-    ) -> Left:
+    ) -> LeftWorker:
         """Make a contact final whose message the platform shows, with the lineage found."""
         return await self._settle(
             in_flight,
@@ -138,7 +138,7 @@ class TransitionWriter:
             ),
         )
 
-    async def defer(self, in_flight: InFlight, later: Defer, *, ahead: float = 0.0) -> Left:
+    async def defer(self, in_flight: InFlight, later: Defer, *, ahead: float = 0.0) -> LeftWorker:
         """Put a contact back into the ledger until later.
 
         A session that is waited for may be put off for longer. With ``ahead`` the contact is due
@@ -147,9 +147,9 @@ class TransitionWriter:
         now = self.clock.time()
         due = now + later.seconds
         if later.reason in SESSION_WAITS:
-            due = self._plan_look(in_flight, due, now)
-        elif later.reason in _LOOKS:
-            due = self.due_times.looks.common(due, now)
+            due = self._plan_recheck(in_flight, due, now)
+        elif later.reason in _READ_AGAIN:
+            due = self.due_times.rechecks.common(due, now)
         history, contact = in_flight.history, in_flight.contact
         seconds = due - now
         history.append(contact_history.entry(now, "deferred", later.reason, round(seconds, 3)))
@@ -157,34 +157,36 @@ class TransitionWriter:
         self.due_times.schedule(due - ahead)
         self.due_times.waiting.add(later.reason, due - ahead)
         self.events.emit(Deferred(contact.key, contact.conversation_id, later.reason, seconds))
-        return LEFT
+        return LEFT_WORKER
 
-    def _plan_look(self, in_flight: InFlight, due: float, now: float) -> float:
+    def _plan_recheck(self, in_flight: InFlight, due: float, now: float) -> float:
         """Return when a session that is waited for is looked at again."""
-        looks = self.due_times.looks
+        looks = self.due_times.rechecks
         if not waits(in_flight.progress):
             looks.count_first_look()
         planned = looks.plan(in_flight.id, due, now)
         expires_at = in_flight.contact.expires_at
         return planned if expires_at is None else max(due, min(planned, expires_at))
 
-    async def mark_in_doubt(self, in_flight: InFlight, progress: Progress, seconds: float) -> Left:
+    async def mark_in_doubt(
+        self, in_flight: InFlight, progress: Progress, seconds: float
+    ) -> LeftWorker:
         """Leave a contact whose send has no clear answer to a look back in ``seconds``."""
         progress = replace(progress, doubted_at=self.platform_time.now())
         now = self.clock.time()
         at, self.due_times.last_doubt = now + seconds, now
         await self.ledger.mark_in_doubt(in_flight.id, at, progress, in_flight.history)
         self.due_times.schedule_look_back(at)
-        return LEFT
+        return LEFT_WORKER
 
-    async def release(self, in_flight: InFlight) -> Left:
+    async def release(self, in_flight: InFlight) -> LeftWorker:
         """Put a contact back, due at once, because the run drains."""
         now, history = self.clock.time(), in_flight.history
         history.append(contact_history.entry(now, "released"))
         await self.ledger.defer(in_flight.id, now, in_flight.progress, history)
-        return LEFT
+        return LEFT_WORKER
 
-    async def _settle(self, in_flight: InFlight, settlement: Settlement) -> Left:
+    async def _settle(self, in_flight: InFlight, settlement: Settlement) -> LeftWorker:
         await self.ledger.settle(settlement)
         self.events.emit(
             Settled(
@@ -200,11 +202,11 @@ class TransitionWriter:
             )
         )
         self.rules.record_end(settlement.status)
-        return LEFT
+        return LEFT_WORKER
 
 
-_LOOKS = (RetryReason.CONFLICT, RetryReason.UNKNOWN_STATE)
-"""Deferrals after which a state is looked at."""
+_READ_AGAIN = (RetryReason.CONFLICT, RetryReason.UNKNOWN_STATE)
+"""Deferrals after which a state is read again, for which moments are common."""
 
 
 def _relation(

@@ -208,10 +208,10 @@ class SqliteLedger(ContactChanges):
             partial(in_doubt.due_in_doubt, campaign=self._campaign, limit=limit, now=now)
         )
 
-    async def look_times(self, limit: int) -> Sequence[float]:
+    async def look_back_times(self, limit: int) -> Sequence[float]:
         """Return when up to ``limit`` contacts in doubt are due for a look, the earliest first."""
         return await self._writer.job(
-            partial(in_doubt.look_times, campaign=self._campaign, limit=limit)
+            partial(in_doubt.look_back_times, campaign=self._campaign, limit=limit)
         )
 
     async def known_effects(

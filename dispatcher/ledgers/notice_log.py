@@ -14,9 +14,13 @@ class SqliteNoticeLog:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
-    async def begin_run(self, sink: str, ends: Sequence[Notice], now: float) -> Sequence[Notice]:
+    async def begin_run(
+        self, sink: str, end_notices: Sequence[Notice], now: float
+    ) -> Sequence[Notice]:
         """Begin a run with a sink; return what it has not taken of earlier runs."""
-        return await self._writer.job(partial(notices.begin_run, sink=sink, ends=ends, now=now))
+        return await self._writer.job(
+            partial(notices.begin_run, sink=sink, end_notices=end_notices, now=now)
+        )
 
     async def add(self, sink: str, notice: Notice) -> None:
         """Keep a notice until it is removed. One with the same id is replaced."""

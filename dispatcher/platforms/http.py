@@ -152,7 +152,9 @@ class HttpClient:
             connection = self._pool.take(origin.kept) or await self._pool.open(
                 origin.kept, origin.sample_request
             )
-            if sends and self._options.tenure.left() <= 0.0:  # it may have ended meanwhile
+            if (
+                sends and self._options.tenure.remaining_seconds() <= 0.0
+            ):  # it may have ended meanwhile
                 self._pool.give_back(origin.kept, connection)
                 raise ConnectionAbortedError("another run may have taken over")
             left = True

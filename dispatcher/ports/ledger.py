@@ -149,7 +149,7 @@ class Ledger(Protocol):
         """Set when the next look back for a contact in doubt is due (seconds since the epoch)."""
         ...
 
-    async def look_times(self, limit: int) -> Sequence[float]:
+    async def look_back_times(self, limit: int) -> Sequence[float]:
         """Return when up to ``limit`` contacts in doubt are due for a look, the earliest first."""
         ...
 

@@ -31,7 +31,9 @@ class Notice:
 class NoticeLog(Protocol):
     """The notices in the store, in their order; those of each sink are its own."""
 
-    async def begin_run(self, sink: str, ends: Sequence[Notice], now: float) -> Sequence[Notice]:
+    async def begin_run(
+        self, sink: str, end_notices: Sequence[Notice], now: float
+    ) -> Sequence[Notice]:
         """Begin a run with a sink; return what it has not taken of earlier runs.
 
         ``ends`` are notices of the ends of this run if it is killed: the next run returns them,

@@ -45,9 +45,9 @@ class Recovered:
 
 
 class Tenure(Protocol):
-    """Whether the contacts that a run has claimed are still its own."""
+    """For how long a run may begin sends, by its own clock; after that it may be replaced."""
 
-    def left(self) -> float:
+    def remaining_seconds(self) -> float:
         """Return the seconds for which the run may begin a send; ``inf``: no other can take it."""
         ...
 
@@ -55,7 +55,7 @@ class Tenure(Protocol):
 class EndlessTenure:
     """The tenure of a run that no other run can replace while it lives, as a lock gives it."""
 
-    def left(self) -> float:
+    def remaining_seconds(self) -> float:
         """Return infinity."""
         return inf
 

@@ -51,7 +51,7 @@ class Webhook:
         self._opener = urllib.request.build_opener(_NoRedirect)
         self._logger = structlog.get_logger(sink=name)
 
-    async def start(self, ends: Sequence[Notice]) -> None:
+    async def start(self, end_notices: Sequence[Notice]) -> None:
         """Begin to post, beside everything else; first what earlier runs have not posted.
 
         ``ends`` are posted by the next run if this one is killed before it adds notices with their
@@ -61,7 +61,7 @@ class Webhook:
             LedgerError: the log has failed.
 
         """
-        for notice in await self._log.begin_run(self.name, ends, time.time()):
+        for notice in await self._log.begin_run(self.name, end_notices, time.time()):
             self._append(notice)
         self._task = asyncio.ensure_future(self._run())
 

@@ -55,13 +55,13 @@ async def test_a_doubt_has_all_that_it_is_judged_by(ledger):
 async def test_doubts_come_in_the_order_of_their_looks(ledger):
     """Those that wait longest come first, and no more than asked for."""
     claims = await sending(ledger, contact(1), contact(2), contact(3))
-    assert await ledger.look_times(9) == []
+    assert await ledger.look_back_times(9) == []
     for claim, at in zip(claims, (30.0, 10.0, 20.0), strict=True):
         await ledger.mark_in_doubt(claim.id, at, claim.progress)
     assert [item.contact.key for item in await ledger.due_in_doubt(2, NOW)] == ["key-2", "key-3"]
-    assert await ledger.look_times(2) == [10.0, 20.0]
+    assert await ledger.look_back_times(2) == [10.0, 20.0]
     await ledger.schedule_look_back(claims[1].id, 40.0)
-    assert await ledger.look_times(9) == [20.0, 30.0, 40.0]
+    assert await ledger.look_back_times(9) == [20.0, 30.0, 40.0]
     assert [item.contact.key for item in await ledger.due_in_doubt(1, NOW)] == ["key-3"]
 
 
@@ -74,7 +74,7 @@ async def test_a_doubt_ends_by_settling_or_deferring(ledger):
     parked = Settlement(claims[1].id, Status.PARKED, Reason.IN_DOUBT, NOW, Progress())
     await ledger.settle(parked)
     await ledger.defer(claims[2].id, NOW, Progress(attempts=1))
-    assert await ledger.look_times(9) == []
+    assert await ledger.look_back_times(9) == []
     assert await ledger.due_in_doubt(9, NOW) == []
     (again,) = await ledger.claim(9, NOW)
     assert (again.contact, again.progress) == (contact(3), Progress(attempts=1))
@@ -89,7 +89,7 @@ async def test_only_what_was_sending_can_be_in_doubt(ledger):
     ):
         with pytest.raises(LedgerError):
             await wrong
-    assert await ledger.look_times(9) == []
+    assert await ledger.look_back_times(9) == []
 
 
 async def test_a_restart_finds_sending_contacts_in_doubt(ledger):
@@ -192,7 +192,7 @@ async def test_an_open_may_lack_an_address_or_an_identity(ledger, decision):
     assert target == (decision.previous, decision.external_contact_id)
     assert doubt.progress == Progress(engaged_since=NOW - 5)
     await ledger.settle(end(claim, "new-1", "m-1", Relation.LINKED))
-    assert await ledger.look_times(9) == []
+    assert await ledger.look_back_times(9) == []
 
 
 async def test_witnesses_are_the_first_messages_after_a_time(ledger):

@@ -315,7 +315,7 @@ async def test_the_end_of_a_run_that_was_killed_is_due_in_the_next_one(open_stor
 
 async def test_who_holds_the_store_may_send(store):
     """While a run has the store it has a tenure, and the store answers."""
-    assert store.tenure.left() > 0
+    assert store.tenure.remaining_seconds() > 0
     assert store.away_since is None
 
 
@@ -401,7 +401,7 @@ async def test_a_run_gets_its_leases_and_is_named_as_who_has_them(open_store, op
     store = await open_store("a")
     lease = Lease(LeaseKind.CAMPAIGN, "a")
     assert [*await store.try_take([lease]), *await store.try_take([lease])] == []
-    assert store.tenure.left() > 0
+    assert store.tenure.remaining_seconds() > 0
     found = await store.look(LeasesNow())
     assert [one.lease for one in found] == [one.lease for one in operator.look(LeasesNow())]
     assert {one.lease for one in found} <= {lease}

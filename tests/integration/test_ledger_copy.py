@@ -12,7 +12,7 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.status import SendBlock
 from dispatcher.ledgers.codec import key_hash, person_as_spelled
 from dispatcher.ledgers.copying import copy as copying
-from dispatcher.ledgers.copying.file_end import FileEnd
+from dispatcher.ledgers.copying.file_copy_ledger import FileCopyLedger
 from dispatcher.ledgers.copying.tables import TABLES
 from dispatcher.ledgers.exclusive import ExclusiveLedger
 from dispatcher.ledgers.ledger import SqliteLedger
@@ -21,7 +21,7 @@ from dispatcher.ledgers.maintenance.backup import back_up
 from dispatcher.ledgers.maintenance.integrity import check_integrity
 from dispatcher.ledgers.moves import Move, MovedLedgerError
 from dispatcher.ledgers.operator_store import SqliteOperatorStore
-from dispatcher.ledgers.postgres import copy_end
+from dispatcher.ledgers.postgres import server_copy_ledger
 from dispatcher.ledgers.postgres.address import connect
 from dispatcher.ledgers.postgres.dry_run_view import PostgresDryRunView
 from dispatcher.ledgers.postgres.leases import register
@@ -360,13 +360,13 @@ def test_a_database_that_a_run_uses_is_refused_at_once(file, address):
             connection.execute("SELECT dispatcher.renew(%s, 10)", (me,))
             sleep(seconds)
 
-        sleep, copy_end.time.sleep = time.sleep, renewing
+        sleep, server_copy_ledger.time.sleep = time.sleep, renewing
         try:
             began = time.monotonic()
             with pytest.raises(LedgerLockedError, match=r"the-run on .* uses it; stop all runs"):
                 copy(file, address)
         finally:
-            copy_end.time.sleep = sleep
+            server_copy_ledger.time.sleep = sleep
         assert time.monotonic() - began < 5
     assert is_usable(file)
 
@@ -430,7 +430,7 @@ def test_a_run_that_begins_before_the_mark_stops_the_copy(file, address):
 
 def test_a_command_that_is_under_way_is_waited_for(address, monkeypatch):
     """It may still write, so the mark comes after its transaction."""
-    monkeypatch.setattr(copy_end, "_LONG", "SET LOCAL lock_timeout = '100ms'")
+    monkeypatch.setattr(server_copy_ledger, "_LONG", "SET LOCAL lock_timeout = '100ms'")
     mark = Move("leaving", "id", "place", NOW)
     with closing(open_end(address, create=True)) as end, closing(connect(address)) as command:
         with transaction(command), pytest.raises(LedgerError, match="does not answer"):
@@ -472,7 +472,7 @@ def test_two_copies_into_one_database_do_not_mix(tmp_path, file, address):
 def test_a_copy_that_goes_on_is_not_replaced(file, address, monkeypatch):
     """Its lease has not run out yet when the second one has waited for as long as it waits."""
     with closing(open_end(address, create=True)):
-        monkeypatch.setattr(copy_end, "_LEASE_SECONDS", -0.9)
+        monkeypatch.setattr(server_copy_ledger, "_LEASE_SECONDS", -0.9)
         with pytest.raises(LedgerLockedError, match=r"ledger copy .* uses it"):
             copy(file, address)
 
@@ -538,13 +538,13 @@ def test_an_old_ledger_that_was_used_again_is_copied_anew(file, address):
 
 def test_a_row_that_differs_at_the_end_stops_the_copy(file, address, monkeypatch):
     """Neither ledger can be used, until the copy is given up."""
-    finish = copy_end.ServerEnd.finish
+    finish = server_copy_ledger.ServerCopyLedger.finish
 
     def falsified(self, *arguments):
         finish(self, *arguments)
         self._connection.execute("UPDATE dispatcher.contact SET text = 'Other' WHERE id = 1")
 
-    monkeypatch.setattr(copy_end.ServerEnd, "finish", falsified)
+    monkeypatch.setattr(server_copy_ledger.ServerCopyLedger, "finish", falsified)
     with pytest.raises(LedgerError, match=r"differs from .* in contact \(8 and 8 rows\)"):
         copy(file, address)
     assert not is_usable(file)
@@ -567,7 +567,7 @@ def test_a_target_that_is_not_there_changes_nothing(file, address):
 
 def test_a_target_that_goes_away_is_gone_on_with(file, address, postgres_server):
     """A connection that the server ends is an error of the ledger; nothing is lost."""
-    write = copy_end.ServerEnd.write
+    write = server_copy_ledger.ServerCopyLedger.write
     calls = []
 
     def cut_off(self, *arguments):
@@ -579,13 +579,13 @@ def test_a_target_that_goes_away_is_gone_on_with(file, address, postgres_server)
             )
         write(self, *arguments)
 
-    copy_end.ServerEnd.write = cut_off
-    copy_end._LEASE_SECONDS, before = 0.4, copy_end._LEASE_SECONDS
+    server_copy_ledger.ServerCopyLedger.write = cut_off
+    server_copy_ledger._LEASE_SECONDS, before = 0.4, server_copy_ledger._LEASE_SECONDS
     try:
         with small_batches(), pytest.raises(LedgerError, match="does not answer"):
             copy(file, address)
     finally:
-        copy_end.ServerEnd.write, copy_end._LEASE_SECONDS = write, before
+        server_copy_ledger.ServerCopyLedger.write, server_copy_ledger._LEASE_SECONDS = write, before
     assert copy(file, address).rows["contact"] == 8
 
 
@@ -593,16 +593,16 @@ def test_a_full_disk_under_the_file_is_gone_on_with(tmp_path, file, address):
     """The file is limited in its pages, as a full disk would."""
     copy(file, address)
     back = tmp_path / "back.db"
-    with closing(FileEnd.open(back, create=True, now=NOW)):
+    with closing(FileCopyLedger.open(back, create=True, now=NOW)):
         pass
-    opened = FileEnd.__init__
+    opened = FileCopyLedger.__init__
 
     def limited(self, path, exclusive):
         opened(self, path, exclusive)
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         self._connection.execute(f"PRAGMA max_page_count = {pages}")
 
-    FileEnd.__init__ = limited
+    FileCopyLedger.__init__ = limited
     with closing(sqlite3.connect(back)) as connection:
         connection.execute("PRAGMA page_size").fetchone()
     try:
@@ -611,7 +611,7 @@ def test_a_full_disk_under_the_file_is_gone_on_with(tmp_path, file, address):
         with pytest.raises(LedgerError, match="the disk is full"):
             copy(address, back)
     finally:
-        FileEnd.__init__ = opened
+        FileCopyLedger.__init__ = opened
     assert not is_usable(back)
     assert copy(address, back).rows["contact"] == 8
 

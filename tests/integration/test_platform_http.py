@@ -361,7 +361,7 @@ def test_no_connection_from_the_pool_means_that_nothing_left(run):
 class Ended:
     """The tenure of a run that may have been replaced while it connected."""
 
-    def left(self):
+    def remaining_seconds(self):
         return 0.0
 
 

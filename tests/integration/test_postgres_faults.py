@@ -97,7 +97,7 @@ def notified(claim):
 async def run_out(store, seconds=10.0):
     """Wait until the store may not begin a send."""
     limit = time.monotonic() + seconds
-    while store.tenure.left() > 0:
+    while store.tenure.remaining_seconds() > 0:
         assert time.monotonic() < limit
         await asyncio.sleep(0.02)
 
@@ -190,7 +190,7 @@ async def test_while_the_server_is_away_all_wait_and_nothing_is_sent(open_store,
     ledger = await store.campaign("a")
     one, two = await claims_of(ledger, 2)
     assert await ledger.intend(intent(one)) is None
-    assert store.tenure.left() > 0
+    assert store.tenure.remaining_seconds() > 0
     proxy.refuse()
     proxy.cut()
     waiting = asyncio.gather(ledger.settle(notified(one)), ledger.intend(intent(two)))
@@ -203,7 +203,7 @@ async def test_while_the_server_is_away_all_wait_and_nothing_is_sent(open_store,
     await asyncio.wait_for(waiting, 10)
     await asyncio.wait_for(reading, 10)
     assert store.away_since is None
-    assert store.tenure.left() > 0
+    assert store.tenure.remaining_seconds() > 0
 
 
 async def test_after_too_long_all_fails_for_good(open_store, proxy, address, caplog):
@@ -225,7 +225,7 @@ async def test_after_too_long_all_fails_for_good(open_store, proxy, address, cap
         asyncio.CancelledError,
     ]  # fmt: skip
     assert "has not answered for" in str(found[0])
-    assert store.tenure.left() <= 0
+    assert store.tenure.remaining_seconds() <= 0
     with pytest.raises(LedgerError):
         await ledger.release([claim.id])
     await store.close()
@@ -256,7 +256,7 @@ async def test_lost_commits_end_the_run_and_every_contact_is_named(open_store, p
     }
     assert named == {("a", f"key-{n}") for n in range(31)}
     assert len(error.value.contacts) == 31
-    assert store.tenure.left() <= 0
+    assert store.tenure.remaining_seconds() <= 0
     with pytest.raises(LedgerError):
         await ledger.totals()
 
@@ -299,7 +299,7 @@ async def test_a_run_that_stood_still_is_replaced_and_commits_nothing_more(
     while held := await other.try_take([lease]):
         assert held[0].left > -1
         await asyncio.sleep(0.05)
-    assert stopped.tenure.left() <= 0
+    assert stopped.tenure.remaining_seconds() <= 0
     again = await other.campaign("a")
     assert await other.take_up() == {"a": Recovered(released=1, in_doubt=1)}
     proxy.flow()
@@ -322,7 +322,7 @@ async def test_who_comes_back_in_time_goes_on(open_store, proxy, direct):
     await asyncio.sleep(1.2)
     proxy.flow()
     assert await ledger.intend(intent(claim)) is None
-    assert store.tenure.left() > 0
+    assert store.tenure.remaining_seconds() > 0
 
 
 async def test_a_session_that_is_left_open_is_waited_for(open_store, proxy, direct):

@@ -75,12 +75,12 @@ def test_a_tenure_ends_before_the_lease():
     """A renewal counts from when it was sent."""
     now = [100.0]
     tenure = LeaseTenure(10.0, lambda: now[0])
-    assert tenure.left() < 0
+    assert tenure.remaining_seconds() < 0
     tenure.renewed(tenure.now())
     now[0] += 2
-    assert tenure.left() == 7.0
+    assert tenure.remaining_seconds() == 7.0
     tenure.renewed(101.0)
-    assert tenure.left() == 8.0
+    assert tenure.remaining_seconds() == 8.0
     tenure.lost()
     tenure.renewed(tenure.now())
-    assert tenure.left() < 0
+    assert tenure.remaining_seconds() < 0

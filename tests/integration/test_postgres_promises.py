@@ -244,7 +244,7 @@ def commits_are_lost(ledger):
     with pytest.raises(LostCommitsError, match="has lost 2 commits"):
         run.settle(claims[0])
     assert [(it.campaign, it.key) for it in run.lost] == [("one", "b"), ("one", "c")]
-    assert run.session.tenure.left() <= 0
+    assert run.session.tenure.remaining_seconds() <= 0
 
 
 PROMISES = {

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from dispatcher.ledgers.copying import end, file_end
+from dispatcher.ledgers.copying import copy_ledger, file_copy_ledger
 from dispatcher.ledgers.copying.copy import Copier
-from dispatcher.ledgers.copying.file_end import FileEnd
-from dispatcher.ledgers.postgres import copy_end
-from dispatcher.ledgers.postgres.copy_end import ServerEnd
+from dispatcher.ledgers.copying.file_copy_ledger import FileCopyLedger
+from dispatcher.ledgers.postgres import server_copy_ledger
+from dispatcher.ledgers.postgres.server_copy_ledger import ServerCopyLedger
 from tests.support.random_ledgers import ledgers, whole_content, write_ledger
 from tests.support.servers.shared import on
 
@@ -29,7 +29,7 @@ def address(ledger_databases):
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
-    for module in (end, file_end, copy_end):
+    for module in (copy_ledger, file_copy_ledger, server_copy_ledger):
         monkeypatch.setattr(module, "BATCH", 3)
 
 
@@ -50,16 +50,16 @@ def test_a_ledger_comes_back_as_it_was(address, tables):
         write_ledger(first, tables)
         try:
             there = copy(
-                FileEnd.open(first, create=False, now=NOW),
-                ServerEnd.open(address, create=True, now=NOW),
+                FileCopyLedger.open(first, create=False, now=NOW),
+                ServerCopyLedger.open(address, create=True, now=NOW),
             )
             assert there.rows["contact"] == len(tables["contact"])
             back = copy(
-                ServerEnd.open(address, create=False, now=NOW),
-                FileEnd.open(second, create=True, now=NOW),
+                ServerCopyLedger.open(address, create=False, now=NOW),
+                FileCopyLedger.open(second, create=True, now=NOW),
             )
         finally:
-            with closing(ServerEnd.open(address, create=True, now=NOW)) as used:
+            with closing(ServerCopyLedger.open(address, create=True, now=NOW)) as used:
                 used.clear()
                 used.mark(None)
         assert back.rows == there.rows

@@ -493,7 +493,7 @@ class LedgerMachine(RuleBasedStateMachine):
             item.progress for item in found
         ]
         looks = sorted(row.due for row in doubts.values())
-        assert self.run(self.ledger.look_times(2)) == looks[:2]
+        assert self.run(self.ledger.look_back_times(2)) == looks[:2]
 
     @where(*UNSETTLED, *DELIVERED)
     @rule(age=st.integers(-1, 20))

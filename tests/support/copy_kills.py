@@ -8,12 +8,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from dispatcher.ledgers.copying import end, file_end
+from dispatcher.ledgers.copying import copy_ledger, file_copy_ledger
 from dispatcher.ledgers.copying.copy import Copier
-from dispatcher.ledgers.copying.file_end import FileEnd
-from dispatcher.ledgers.postgres import copy_end
+from dispatcher.ledgers.copying.file_copy_ledger import FileCopyLedger
+from dispatcher.ledgers.postgres import server_copy_ledger
 from dispatcher.ledgers.postgres.address import PostgresAddress
-from dispatcher.ledgers.postgres.copy_end import ServerEnd
+from dispatcher.ledgers.postgres.server_copy_ledger import ServerCopyLedger
 from dispatcher.ports.copying import Copied
 
 NOW = 1.8e9
@@ -50,8 +50,8 @@ Place = Path | PostgresAddress
 def open_end(place: Place, *, create: bool) -> Any:
     """Return an end of a copy."""
     if isinstance(place, Path):
-        return FileEnd.open(place, create=create, now=NOW, allow_network_filesystem=True)
-    return ServerEnd.open(place, create=create, now=NOW)
+        return FileCopyLedger.open(place, create=create, now=NOW, allow_network_filesystem=True)
+    return ServerCopyLedger.open(place, create=create, now=NOW)
 
 
 def copy(source: Place, target: Place) -> Copied:
@@ -66,7 +66,7 @@ def copy(source: Place, target: Place) -> Copied:
 @contextmanager
 def small_batches(rows: int = 3) -> Iterator[None]:
     """Write few rows in a transaction."""
-    modules, before = (end, file_end, copy_end), end.BATCH
+    modules, before = (copy_ledger, file_copy_ledger, server_copy_ledger), copy_ledger.BATCH
     for module in modules:
         module.BATCH = rows  # type: ignore[attr-defined]
     try:
@@ -81,7 +81,7 @@ def killed_copy(source: Place, target: Place, step: str) -> bool:
     child = os.fork()
     if not child:
         try:
-            copy_end._LEASE_SECONDS = KILLED_LEASE
+            server_copy_ledger._LEASE_SECONDS = KILLED_LEASE
             _kill_at(step, type(source), type(target))
             copy(source, target)
         except BaseException as error:  # noqa: BLE001 - the process ends here
@@ -96,11 +96,17 @@ def killed_copy(source: Place, target: Place, step: str) -> bool:
 def _kill_at(step: str, source: type, target: type) -> None:
     where, _, number = step.partition(" ")
     side, method, when = where.split(".")
-    kind = FileEnd if issubclass({"source": source, "target": target}[side], Path) else ServerEnd
+    kind = (
+        FileCopyLedger
+        if issubclass({"source": source, "target": target}[side], Path)
+        else ServerCopyLedger
+    )
     count = int(number or 1)
     if when == "inside":
         module, name = (
-            (file_end, "write_move") if kind is FileEnd else (copy_end, "write_server_move")
+            (file_copy_ledger, "write_move")
+            if kind is FileCopyLedger
+            else (server_copy_ledger, "write_server_move")
         )
         inner, method, when = name, "write", "before"
         _within(kind, module, inner, count)

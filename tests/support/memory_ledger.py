@@ -215,8 +215,8 @@ class MemoryLedger:
         self._change("look_again", id, Status.IN_DOUBT, Status.IN_DOUBT).look_at = at
         await self._end(None)
 
-    async def look_times(self, limit):
-        await self._begin("look_times")
+    async def look_back_times(self, limit):
+        await self._begin("look_back_times")
         return await self._end(sorted(row.look_at for _, row in self._in_doubt())[:limit])
 
     async def known_effects(self, conversations, since, external_contact_ids=()):

@@ -41,7 +41,7 @@ class Store:
     def __init__(self, seconds=9.0):
         self.away_since, self.tenure, self.seconds = None, self, seconds
 
-    def left(self):
+    def remaining_seconds(self):
         return self.seconds
 
 

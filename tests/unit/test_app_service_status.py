@@ -12,7 +12,7 @@ import pytest
 
 from dispatcher.app import service_status
 from dispatcher.app.run import OneRun
-from dispatcher.app.run_order import RunOrder
+from dispatcher.app.run_arguments import RunArguments
 from dispatcher.app.sd_notify import ServiceManager
 from dispatcher.app.service_status import ServiceStatus
 from dispatcher.domain.status import Status
@@ -166,6 +166,6 @@ def test_a_message_of_several_lines_stays_one_field():
 def test_only_the_process_of_the_dispatcher_reports(messages, tmp_path, monkeypatch, own):
     """A program that dispatches by the Python API may be a service of its own."""
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-    order = RunOrder(once=True, limit=None, adopt=False, accepted=(), signals=own)
+    order = RunArguments(once=True, limit=None, adopt=False, accepted=(), signals=own)
     OneRun(settings(), None, order)._service.stop()
     assert messages() == ([{"STOPPING": "1"}] if own else [])

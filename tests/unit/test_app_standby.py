@@ -50,7 +50,7 @@ class Store:
         self.away_since = None
         self.tenure = self
 
-    def left(self):
+    def remaining_seconds(self):
         return 5.0
 
     async def try_take(self, asked):
@@ -250,5 +250,5 @@ def test_a_standby_is_ready_and_only_the_leader_leads():
     assert (health.why_not_ready(), health.leads()) == ("halted", True)
     health.pool, store.away_since = Part(), 1.0
     assert (health.why_not_ready(), health.leads()) == ("ledger_away", True)
-    store.left = lambda: -1.0
+    store.remaining_seconds = lambda: -1.0
     assert (health.why_not_ready(), health.leads()) == ("ledger_away", False)

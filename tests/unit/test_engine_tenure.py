@@ -11,7 +11,7 @@ class EndingTenure:
     def __init__(self):
         self.seconds = 0.0
 
-    def left(self):
+    def remaining_seconds(self):
         return self.seconds
 
 

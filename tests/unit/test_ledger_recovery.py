@@ -62,7 +62,7 @@ async def test_recovery_releases_claims_and_doubts_sends(path, tmp_path):
         recovered = await again.recover()
         assert recovered == Recovered(released=2, in_doubt=1)
         assert await again.recover() == Recovered(released=0, in_doubt=1)
-        assert await again.look_times(9) == [LATER]
+        assert await again.look_back_times(9) == [LATER]
         assert (await again.backlog(LATER)).due == 3
         keys = [item.contact.key for item in await again.claim(9, LATER)]
         assert keys == ["key-3", "key-0", "key-2"]

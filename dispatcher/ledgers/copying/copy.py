@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dispatcher.ledgers.copying.checksum import Checksum
-from dispatcher.ledgers.copying.end import End, SinkCursor
+from dispatcher.ledgers.copying.copy_ledger import CopyLedger, SinkCursor
 from dispatcher.ledgers.copying.tables import TABLES
 from dispatcher.ledgers.moves import Move, refuse_moved
 from dispatcher.ports import LedgerError
@@ -39,8 +39,8 @@ class _CopyProgress:
 class Copier:
     """Copies ``source`` to ``target``; both are open, and stay open."""
 
-    source: End
-    target: End
+    source: CopyLedger
+    target: CopyLedger
     report: ReportCopy = ignore_copy
     now: Callable[[], float] = time.time
     _shown: _CopyProgress = field(init=False)
@@ -55,12 +55,12 @@ class Copier:
         """
         began = time.monotonic()
         move = self._begin()
-        left, prepared = self.source.move(), Prepared()
+        source_mark, prepared = self.source.move(), Prepared()
         earlier = sum(map(self.target.count, TABLES))
-        if left is not None and left.state == "leaving":
+        if source_mark is not None and source_mark.state == "leaving":
             prepared = self.source.prepare(self.now())
             self._copy_all(move, self.source.cursors())
-            self.source.mark(left.now("moved", self.now()))
+            self.source.mark(source_mark.now("moved", self.now()))
         was_complete = move.state == "arrived"
         if not was_complete:
             self.target.arrive(self.target.move() or move, self.now())
@@ -78,13 +78,13 @@ class Copier:
 
     def _begin(self) -> Move:
         """Mark both ledgers, unless an earlier copy goes on; return the mark of the new one."""
-        left, arriving = self.source.move(), self.target.move()
-        if left is not None and left.state in ("leaving", "moved"):
-            if arriving is None or arriving.copy_id != left.copy_id:
-                refuse_moved(left, self.source.name)
+        source_mark, arriving = self.source.move(), self.target.move()
+        if source_mark is not None and source_mark.state in ("leaving", "moved"):
+            if arriving is None or arriving.copy_id != source_mark.copy_id:
+                refuse_moved(source_mark, self.source.name)
             else:
                 return arriving
-        refuse_moved(left, self.source.name, reads=True)
+        refuse_moved(source_mark, self.source.name, reads=True)
         if arriving is not None and arriving.state == "arriving":
             if arriving.place != self.source.name:
                 refuse_moved(arriving, self.target.name)
@@ -98,8 +98,8 @@ class Copier:
         move = Move("arriving", copy_id, self.source.name, now)
         self.target.mark(move)
         leaving = Move("leaving", copy_id, self.target.name, now)
-        if left is not None:
-            leaving = replace(leaving.after("arrived", []), last_contact=left.last_contact)
+        if source_mark is not None:
+            leaving = replace(leaving.after("arrived", []), last_contact=source_mark.last_contact)
         self.source.mark(leaving)
         return move
 
@@ -152,7 +152,7 @@ class Copier:
             )
 
 
-def undo(source: End, target: End | None) -> None:
+def undo(source: CopyLedger, target: CopyLedger | None) -> None:
     """Give a copy up: the old ledger can be used again, the new one is emptied.
 
     Without ``target`` only the old ledger is changed: the caller is sure that the new one is lost.
@@ -161,26 +161,32 @@ def undo(source: End, target: End | None) -> None:
         LedgerError: the two are not those of one copy, or a run has used the new one.
 
     """
-    left = source.move()
+    source_mark = source.move()
     arriving = target.move() if target is not None else None
-    if left is not None and left.state not in ("leaving", "moved"):
-        left = None
+    if source_mark is not None and source_mark.state not in ("leaving", "moved"):
+        source_mark = None
     if target is not None and arriving is not None:
-        _give_up(source, left, target, arriving)
-    elif left is None:
+        _give_up(source, source_mark, target, arriving)
+    elif source_mark is None:
         raise LedgerError(f"ledger {source.name}: no copy of it was begun; nothing was changed")
-    if left is not None:
-        source.mark(left.now("arrived", left.at) if left.progress else None)
+    if source_mark is not None:
+        source.mark(source_mark.now("arrived", source_mark.at) if source_mark.progress else None)
 
 
-def _give_up(source: End, left: Move | None, target: End, arriving: Move) -> None:
+def _give_up(
+    source: CopyLedger, source_mark: Move | None, target: CopyLedger, arriving: Move
+) -> None:
     """Empty the new ledger, unless it is another one or was used."""
-    if (left.copy_id != arriving.copy_id) if left else (arriving.place != source.name):
+    if (
+        (source_mark.copy_id != arriving.copy_id)
+        if source_mark
+        else (arriving.place != source.name)
+    ):
         raise LedgerError(
             f"ledger {target.name}: it is a copy of {arriving.place}, and not of {source.name}; "
             "nothing was changed"
         )
-    if arriving.state == "arrived" and (left is None or target.was_used(arriving)):
+    if arriving.state == "arrived" and (source_mark is None or target.was_used(arriving)):
         raise LedgerError(
             f"ledger {target.name}: the copy is complete and was used since, so the old ledger "
             "lacks what was sent; nothing was changed. Copy it to a new file or database instead"

@@ -84,7 +84,7 @@ class _FileRecords:
         ids: set[int] = set()
         for name in names:
             values = {"campaign": self._campaign, "name": name}
-            ids |= self._search("seeds", "contact_ends", values)
+            ids |= self._search("seeds", "contact_id_range", values)
         return ids
 
     def of(self, identity: Identity) -> set[int]:
@@ -94,17 +94,17 @@ class _FileRecords:
             "externals": json_list(identity.externals),
             "person_hashes": json_list(identity.person_hashes),
         }
-        ids = self._search("contacts_of", "contact_ends", lists)
-        ids |= self._search("lineage_contacts_of", "lineage_ends", lists)
+        ids = self._search("contacts_of", "contact_id_range", lists)
+        ids |= self._search("lineage_contacts_of", "lineage_id_range", lists)
         return ids | self._select_ids("reached_of", (lists["person_hashes"],))
 
     def facts(self, ids: Iterable[int]) -> Iterable[Facts]:
         """Return what is known of contacts that were not erased."""
         return self._connection.execute(MAINTENANCE["facts"], (json_list(ids),))
 
-    def _search(self, statement: str, ends: str, values: Mapping[str, Any]) -> set[int]:
+    def _search(self, statement: str, id_range: str, values: Mapping[str, Any]) -> set[int]:
         """Run a statement that selects ids over all rows of a table."""
-        first, last, *_ = self._connection.execute(MAINTENANCE[ends]).fetchone()
+        first, last, *_ = self._connection.execute(MAINTENANCE[id_range]).fetchone()
         ids: set[int] = set()
         for after, until in spans(first, last):
             ids |= self._select_ids(statement, {**values, "after": after, "until": until})
@@ -130,7 +130,7 @@ def _erase(connection: sqlite3.Connection, id_: int, now: float) -> int | NotEra
 def _erase_rejected_rows(connection: sqlite3.Connection, names: Iterable[str]) -> int:
     """Erase the rejected rows that contain one of ``names`` as a whole word."""
     pattern = re.compile(words_pattern(names))
-    first, last = connection.execute(MAINTENANCE["rejected_ends"]).fetchone()
+    first, last = connection.execute(MAINTENANCE["rejected_id_range"]).fetchone()
     erased = 0
     for span in spans(first, last):
         ids = {

@@ -43,13 +43,13 @@ def prune(
     """
     begin = "BEGIN" if order.dry else "BEGIN IMMEDIATE"
     contacts = lineage = rejected = 0
-    first, last, kept = connection.execute(MAINTENANCE["contact_ends"]).fetchone()
+    first, last, kept = connection.execute(MAINTENANCE["contact_id_range"]).fetchone()
     for span in spans(first, last - 1):
         with transaction(connection, begin):
             pruned = _prune_contacts(connection, order, span, kept)
         contacts, lineage = contacts + pruned[0], lineage + pruned[1]
         report(span[1] - first + 1, last - first)
-    first, last = connection.execute(MAINTENANCE["rejected_ends"]).fetchone()
+    first, last = connection.execute(MAINTENANCE["rejected_id_range"]).fetchone()
     for span in spans(first, last - 1):
         with transaction(connection, begin):
             rejected += _prune_rejected(connection, order, span)

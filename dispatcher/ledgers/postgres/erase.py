@@ -84,7 +84,7 @@ class _DatabaseRecords:
     def named(self, names: Sequence[str]) -> set[int]:
         """Return the contacts of the campaign with one of these keys or conversations."""
         values = {"campaign": self._campaign, "names": list(names)}
-        return self._search("seeds", "contact_ends", values)
+        return self._search("seeds", "contact_id_range", values)
 
     def of(self, identity: Identity) -> set[int]:
         """Return the contacts of all campaigns that share something with an identity."""
@@ -94,8 +94,8 @@ class _DatabaseRecords:
             "person_hashes": list(identity.person_hashes),
             "quoted": [orjson.dumps(name).decode() for name in identity.externals],
         }
-        ids = self._search("contacts_of", "contact_ends", lists)
-        ids |= self._search("lineage_contacts_of", "lineage_ends", lists)
+        ids = self._search("contacts_of", "contact_id_range", lists)
+        ids |= self._search("lineage_contacts_of", "lineage_id_range", lists)
         return ids | self._select_ids("reached_of", lists)
 
     def facts(self, ids: Iterable[int]) -> Iterable[Facts]:
@@ -103,9 +103,9 @@ class _DatabaseRecords:
         rows = fetch_all(self._connection, MAINTENANCE["facts"], {"ids": list(ids)})
         return [(*row[:5], row[5] and orjson.loads(row[5]), *row[6:]) for row in rows]
 
-    def _search(self, statement: str, ends: str, values: Mapping[str, Any]) -> set[int]:
+    def _search(self, statement: str, id_range: str, values: Mapping[str, Any]) -> set[int]:
         """Run a statement that selects ids over all rows of a table."""
-        first, last, *_ = fetch_row(self._connection, MAINTENANCE[ends])
+        first, last, *_ = fetch_row(self._connection, MAINTENANCE[id_range])
         ids: set[int] = set()
         for after, until in spans(first, last):
             ids |= self._select_ids(statement, {**values, "after": after, "until": until})
@@ -164,7 +164,7 @@ def _without_person(progress: str | None) -> str | None:
 def _erase_rejected_rows(connection: "Connection[Any]", names: Iterable[str]) -> int:
     """Erase the rejected rows that contain one of ``names`` as a whole word."""
     pattern = re.compile(words_pattern(names))
-    first, last = fetch_row(connection, MAINTENANCE["rejected_ends"])
+    first, last = fetch_row(connection, MAINTENANCE["rejected_id_range"])
     erased = 0
     for after, until in spans(first, last):
         span = {"after": after, "until": until}

@@ -37,14 +37,17 @@ def boot_time() -> float:
 
 
 class LeaseTenure:
-    """How long a run may still begin sends: its last renewal and the time of the lease."""
+    """For how long this run may begin sends, by its own clock.
+
+    That is until the time of the lease, less `MARGIN_SECONDS`, after its last renewal was sent.
+    """
 
     def __init__(self, lease_seconds: float, clock: Callable[[], float] = boot_time) -> None:
         self._seconds = lease_seconds - MARGIN_SECONDS
         self._clock = clock
         self._until = float("-inf")
 
-    def left(self) -> float:
+    def remaining_seconds(self) -> float:
         """Return the seconds for which the run may begin a send; 0 or less: it may not."""
         return self._until - self._clock()
 

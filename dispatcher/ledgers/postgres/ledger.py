@@ -122,10 +122,10 @@ class PostgresLedger(ContactChanges):
             partial(reads.due_in_doubt, campaign=self._campaign, limit=limit, now=now)
         )
 
-    async def look_times(self, limit: int) -> Sequence[float]:
+    async def look_back_times(self, limit: int) -> Sequence[float]:
         """Return when up to ``limit`` contacts in doubt are due for a look, the earliest first."""
         return await self._reader.read(
-            partial(reads.look_times, campaign=self._campaign, limit=limit)
+            partial(reads.look_back_times, campaign=self._campaign, limit=limit)
         )
 
     async def known_effects(

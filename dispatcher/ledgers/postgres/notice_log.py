@@ -38,9 +38,13 @@ class PostgresNoticeLog:
     def __init__(self, writer: PostgresWriter) -> None:
         self._writer = writer
 
-    async def begin_run(self, sink: str, ends: Sequence[Notice], now: float) -> Sequence[Notice]:
+    async def begin_run(
+        self, sink: str, end_notices: Sequence[Notice], now: float
+    ) -> Sequence[Notice]:
         """Begin a run with a sink; return what it has not taken of earlier runs."""
-        return await self._writer.job(partial(_begin_run, sink=sink, ends=ends, now=now))
+        return await self._writer.job(
+            partial(_begin_run, sink=sink, end_notices=end_notices, now=now)
+        )
 
     async def add(self, sink: str, notice: Notice) -> None:
         """Keep a notice until it is removed. One with the same id is replaced."""
@@ -52,11 +56,11 @@ class PostgresNoticeLog:
 
 
 def _begin_run(
-    connection: "Connection[Any]", sink: str, ends: Sequence[Notice], now: float
+    connection: "Connection[Any]", sink: str, end_notices: Sequence[Notice], now: float
 ) -> Sequence[Notice]:
     connection.execute(_MAKE_ENDS_DUE, (now, escaped(sink)))
     connection.execute(_REMOVE_OLD, (now - NOTICE_SECONDS,))
-    for notice in ends:
+    for notice in end_notices:
         _put(connection, sink, notice, due=False)
     row = connection.execute(_DUE, (escaped(sink),)).fetchone()
     found = loads(row[0]) if row and row[0] else []

@@ -56,14 +56,14 @@ def prune_ledger(
     campaign = find_campaigns(connection, order.campaign, address).get(order.campaign or "")
     values = {"before": order.before, "campaign": campaign, "parked": order.parked}
     contacts = lineage = rejected = 0
-    first, last, kept = fetch_row(connection, MAINTENANCE["contact_ends"])
+    first, last, kept = fetch_row(connection, MAINTENANCE["contact_id_range"])
     for after, until in spans(first, last - 1):
         span = {**values, "after": after, "until": until, "kept": kept}
         with transaction(connection):
             pruned = _prune_contacts(connection, span, dry=order.dry)
         contacts, lineage = contacts + pruned[0], lineage + pruned[1]
         report(until - first + 1, last - first)
-    first, last = fetch_row(connection, MAINTENANCE["rejected_ends"])
+    first, last = fetch_row(connection, MAINTENANCE["rejected_id_range"])
     for after, until in spans(first, last - 1):
         span = {**values, "after": after, "until": until}
         with transaction(connection):

@@ -37,9 +37,9 @@ def due_in_doubt(
     ]
 
 
-def look_times(connection: "Connection[Any]", campaign: int, limit: int) -> list[float]:
+def look_back_times(connection: "Connection[Any]", campaign: int, limit: int) -> list[float]:
     """Return when up to ``limit`` contacts in doubt are due for a look, the earliest first."""
-    return [float(at) for at in fetch(connection, "look_times", (campaign, limit))]
+    return [float(at) for at in fetch(connection, "look_back_times", (campaign, limit))]
 
 
 def recent_conversations(

@@ -88,7 +88,7 @@ class PostgresStore:
     def __init__(self, opened: _Opened, now: Callable[[], float]) -> None:
         self.adopted, self.created = opened.adopted, opened.created
         self.tenure = opened.tenure
-        """Whether the leases of this run are still its own; see `LeaseTenure`."""
+        """For how long this run may begin sends."""
         self._address, self._now = opened.address, now
         self._availability = opened.availability
         self._me = opened.session.me

@@ -34,7 +34,7 @@ def lineage_lag(path: Path, cursor: str) -> int:
     Ids of rows that were pruned before the oldest one are not counted.
     """
     with read_connection(path) as connection:
-        oldest, newest = connection.execute(MAINTENANCE["lineage_ends"]).fetchone()
+        oldest, newest = connection.execute(MAINTENANCE["lineage_id_range"]).fetchone()
         last = _last_id(connection, cursor)
     return max(0, int(newest) - max(last, int(oldest) - 1))
 

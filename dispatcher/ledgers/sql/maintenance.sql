@@ -1,7 +1,7 @@
 -- Statements that prune and erase, by name. An empty text_sha256 (x'') means that the contact was
 -- erased already.
 
--- name: contact_ends
+-- name: contact_id_range
 -- The lowest and the highest id of a contact, and the contact of the newest lineage row, which
 -- pruning keeps.
 SELECT
@@ -9,11 +9,11 @@ SELECT
     COALESCE((SELECT MAX(id) FROM contact), 0),
     COALESCE((SELECT contact_id FROM lineage ORDER BY id DESC LIMIT 1), 0)
 
--- name: lineage_ends
+-- name: lineage_id_range
 SELECT
     COALESCE((SELECT MIN(id) FROM lineage), 0), COALESCE((SELECT MAX(id) FROM lineage), 0)
 
--- name: rejected_ends
+-- name: rejected_id_range
 SELECT
     COALESCE((SELECT MIN(id) FROM rejected_row), 0),
     COALESCE((SELECT MAX(id) FROM rejected_row), 0)

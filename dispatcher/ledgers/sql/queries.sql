@@ -270,7 +270,7 @@ FROM (
     ORDER BY look_at, id LIMIT ?
 )
 
--- name: look_times
+-- name: look_back_times
 SELECT json_group_array(look_at) FROM (
     SELECT look_at FROM contact INDEXED BY contact_in_doubt
     WHERE campaign_id = ? AND status = 'in_doubt'

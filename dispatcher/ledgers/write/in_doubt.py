@@ -18,9 +18,9 @@ def due_in_doubt(
     return [in_doubt_contact(row) for row in rows]
 
 
-def look_times(connection: sqlite3.Connection, campaign: int, limit: int) -> list[float]:
+def look_back_times(connection: sqlite3.Connection, campaign: int, limit: int) -> list[float]:
     """Return when up to ``limit`` contacts in doubt are due for a look, the earliest first."""
-    return [float(at) for at in fetch_json(connection, SQL["look_times"], campaign, limit)]
+    return [float(at) for at in fetch_json(connection, SQL["look_back_times"], campaign, limit)]
 
 
 def recent_conversations(

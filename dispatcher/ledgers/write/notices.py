@@ -10,12 +10,12 @@ from dispatcher.ports.notices import NOTICE_SECONDS, Notice
 
 
 def begin_run(
-    connection: sqlite3.Connection, sink: str, ends: Sequence[Notice], now: float
+    connection: sqlite3.Connection, sink: str, end_notices: Sequence[Notice], now: float
 ) -> Sequence[Notice]:
     """Make the ends of killed runs due, keep those of this run, and return what is due."""
     connection.execute(SQL["make_ends_due"], {"sink": sink, "now": now})
     connection.execute(SQL["remove_old_notices"], (now - NOTICE_SECONDS,))
-    for notice in ends:
+    for notice in end_notices:
         _put(connection, sink, notice, due=False)
     rows = connection.execute(SQL["due_notices"], (sink,))
     return [Notice(event, of, orjson.loads(facts), at, id_) for event, of, facts, at, id_ in rows]

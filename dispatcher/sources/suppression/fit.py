@@ -29,8 +29,8 @@ class ListFit:
     nothing.
     """
 
-    def __init__(self, people: SuppressionList, on_unproved: Callable[[], None]) -> None:
-        self._people = people
+    def __init__(self, suppression_list: SuppressionList, on_unproved: Callable[[], None]) -> None:
+        self._people = suppression_list
         self._on_unproved = on_unproved
         self._is_reported = False
         self.is_proved = False
@@ -68,8 +68,8 @@ class Comparison:
     the source itself.
     """
 
-    def __init__(self, people: SuppressionList, fit: ListFit, max_share: float) -> None:
-        self._people = people
+    def __init__(self, suppression_list: SuppressionList, fit: ListFit, max_share: float) -> None:
+        self._people = suppression_list
         self._fit = fit
         self._max_share = max_share
         self._compared = self._matched = 0

@@ -30,17 +30,17 @@ class LastSize:
         self._path = path
         self._name = " | ".join((campaign, str(path.resolve()), *sorted(columns)))
 
-    def compare(self, people: SuppressionList) -> None:
+    def compare(self, suppression_list: SuppressionList) -> None:
         """Compare a list with it.
 
         Raises:
             SourceError: more than half of the list is gone.
 
         """
-        before = _read(self._sizes).get(self._name, 0)
-        if before >= LEAST_VALUES and len(people) < before * MOST_LOST:
+        before, now = _read(self._sizes).get(self._name, 0), len(suppression_list)
+        if before >= LEAST_VALUES and now < before * MOST_LOST:
             raise SourceError(
-                f"suppression list {self._path}: has {len(people):,} values, and had {before:,} "
+                f"suppression list {self._path}: has {now:,} values, and had {before:,} "
                 f"in the last run; restore it, or remove the file {self._sizes} if so many "
                 "people are removed on purpose"
             )

@@ -64,7 +64,7 @@ class TracedLedger:
         self.paused = ledger.paused
         self.pause = ledger.pause
         self.resume = ledger.resume
-        self.look_times = ledger.look_times
+        self.look_back_times = ledger.look_back_times
         self.known_effects = ledger.known_effects
         self.recent_conversations = ledger.recent_conversations
         self.witnesses = ledger.witnesses

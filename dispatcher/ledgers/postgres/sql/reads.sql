@@ -14,7 +14,7 @@ FROM (
 ) AS it
 INNER JOIN dispatcher.contact ON contact.id = it.contact_id
 
--- name: look_times
+-- name: look_back_times
 SELECT json_agg(look_at ORDER BY look_at)::text FROM (
     SELECT look_at FROM dispatcher.unsettled
     WHERE campaign_id = %s AND look_at IS NOT NULL ORDER BY look_at LIMIT %s

@@ -1,4 +1,4 @@
-"""A ledger in a database of PostgreSQL, as one end of a copy."""
+"""A ledger in a database of PostgreSQL, as the source or the target of a copy."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from dispatcher.ledgers.copying.end import BATCH, RowBatch, SinkCursor
+from dispatcher.ledgers.copying.copy_ledger import BATCH, RowBatch, SinkCursor
 from dispatcher.ledgers.copying.tables import CONTACT, TABLES, LedgerTable, Row
 from dispatcher.ledgers.moves import Move
 from dispatcher.ledgers.postgres.address import (
@@ -50,7 +50,7 @@ _RUN_BEGAN = "DSP05"
 _IDENTITIES = ("campaign", "contact", "lineage", "rejected_row", "notice")
 
 
-class ServerEnd:
+class ServerCopyLedger:
     """The ledger at ``address``, of which no run has a lease."""
 
     def __init__(self, address: PostgresAddress, connection: "Connection[Any]", me: int) -> None:

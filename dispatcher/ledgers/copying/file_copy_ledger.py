@@ -1,4 +1,4 @@
-"""A ledger in a file, as one end of a copy."""
+"""A ledger in a file, as the source or the target of a copy."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from dispatcher.ledgers.copying.end import BATCH, RowBatch, SinkCursor
+from dispatcher.ledgers.copying.copy_ledger import BATCH, RowBatch, SinkCursor
 from dispatcher.ledgers.copying.tables import TABLES, LedgerTable, Row
 from dispatcher.ledgers.errors import translated_errors
 from dispatcher.ledgers.exclusive import ExclusiveLedger, transaction
@@ -24,7 +24,7 @@ _STAGED = {"contact": ", lately", "reached": ", lately"}
 _MERGED = {"contact": ", 0", "reached": ", 0"}
 
 
-class FileEnd:
+class FileCopyLedger:
     """The file at ``path``, locked as a run does."""
 
     def __init__(self, path: Path, exclusive: ExclusiveLedger) -> None:

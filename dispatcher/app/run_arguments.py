@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class RunOrder:
+class RunArguments:
     """What a run is to do beside its settings; see `run`.
 
     ``signals`` is False in a process that is not the dispatcher's own: it handles none then.

@@ -1,4 +1,4 @@
-"""One end of a copy: a ledger that is locked for it, to read from or to write into."""
+"""A ledger that is locked for a copy, to read from or to write into."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class SinkCursor:
     last: int
 
 
-class End(Protocol):
+class CopyLedger(Protocol):
     """A ledger that no run can use, until `close`.
 
     All methods may raise `LedgerError`: the ledger cannot be used.
