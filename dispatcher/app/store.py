@@ -19,6 +19,7 @@ from dispatcher.ledgers.operator_store import SqliteOperatorStore
 from dispatcher.ledgers.postgres.address import PostgresAddress
 from dispatcher.ledgers.postgres.dry_run_view import PostgresDryRunView
 from dispatcher.ledgers.postgres.lineage_check import PostgresLinkStore
+from dispatcher.ledgers.postgres.migrations import Migrated
 from dispatcher.ledgers.postgres.online_check import check_database
 from dispatcher.ledgers.postgres.operator_connection import has_ledger, migrate_database
 from dispatcher.ledgers.postgres.operator_lineage import operator_lineage_log
@@ -232,8 +233,8 @@ def check_ledger(place: LedgerPlace) -> str | None:
     return None if place.file is not None else check_database(address_of(place))
 
 
-def migrate_ledger(place: LedgerPlace) -> tuple[int, int]:
-    """Bring the schema of a database to the newest version; return the version before and after.
+def migrate_ledger(place: LedgerPlace) -> Migrated:
+    """Bring the schema of a database and its functions to the newest version.
 
     Raises:
         LedgerError: it is in a file, which a run migrates, or it cannot be changed.

@@ -214,15 +214,18 @@ ledger.add_command(copy)
 def migrate(options: ConfigOptions) -> int:
     """Bring the tables of a ledger in a database to the version of this dispatcher.
 
-    An empty database becomes a ledger. End all runs on it before. Its user must own the schema
-    `dispatcher`, or be permitted to create it; runs need less, see docs/ledger-postgres.md.
+    An empty database becomes a ledger. End all runs on it before, unless the schema has its version
+    already: then only functions are replaced. Its user must own the schema `dispatcher`, or be
+    permitted to create it; runs need less, see docs/ledger-postgres.md.
     """
     place = options.ledger_place()
-    before, after = migrate_ledger(place)
-    if before == after:
-        click.echo(f"Ledger {place} has the schema {after} already: nothing was changed.")
-    else:
+    before, after, has_new_functions = migrate_ledger(place)
+    if before != after:
         click.echo(f"Ledger {place} was brought from schema {before} to {after}.")
+    elif has_new_functions:
+        click.echo(f"Ledger {place} has the schema {after} already: its functions were replaced.")
+    else:
+        click.echo(f"Ledger {place} has the schema {after} already: nothing was changed.")
     return ExitCode.DONE
 
 

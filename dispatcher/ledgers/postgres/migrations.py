@@ -1,8 +1,16 @@
-"""The schema of the database: whether it is there, of which version, and how it gets newer."""
+"""The schema of the database: whether it is there, of which version, and how it gets newer.
 
+Tables and functions have versions of their own. Functions of a newer version serve daemons of older
+ones, as long as the version of the schema is the same: so of several daemons the newest one brings
+its functions along, and the others go on. A change of a function that an older daemon cannot work
+with needs a new version of the schema.
+"""
+
+import hashlib
 import secrets
+from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dispatcher.ledgers.postgres.address import (
     PostgresAddress,
@@ -19,8 +27,33 @@ MIGRATIONS = ("schema.sql",)
 """Scripts from each version to the next one; the first creates version 1."""
 FUNCTIONS = ("leases.sql", "apply.sql", "admit.sql", "claims.sql", "copy.sql")
 """Scripts with functions of the newest version, which replace those of earlier ones."""
+FUNCTIONS_VERSION = 1
+"""The version of the functions. It grows with each change of a script of `FUNCTIONS`."""
+_RECORDED = "to_regprocedure('dispatcher.functions_version()')"
+_RECORD = """
+    CREATE OR REPLACE FUNCTION dispatcher.functions_version()
+    RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '{version} {digest}' $$
+"""
+"""A function has the version: a user who may replace the others may replace it, too."""
+_SET_VERSION = """
+    UPDATE dispatcher.store
+    SET
+        version = %s,
+        written_in = CASE
+            WHEN written_in = xmin::text THEN pg_current_xact_id()::xid::text ELSE written_in
+        END
+"""
+"""The row that a run has signed stays signed; see registration.py."""
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('dispatcher.schema', 0))"
 _LONG = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'"
+
+
+class Migrated(NamedTuple):
+    """The versions of the schema before and after, and whether functions were replaced."""
+
+    before: int
+    after: int
+    has_new_functions: bool
 
 
 def script(name: str) -> str:
@@ -71,8 +104,45 @@ def check_schema(
     return version > 0
 
 
-def migrate(connection: "Connection[Any]", address: PostgresAddress) -> tuple[int, int]:
-    """Bring the schema to the newest version; return the version before and after.
+def has_older_functions(connection: "Connection[Any]") -> bool:
+    """Return whether the functions are to be replaced by those of this version.
+
+    Newer ones are not. Other ones of the same version are: such builds are between two versions.
+    """
+    there = connection.execute(f"SELECT {_RECORDED} IS NOT NULL").fetchone()
+    if not (there and there[0]):
+        return True
+    row = connection.execute("SELECT dispatcher.functions_version()").fetchone()
+    version, _, digest = str(row[0] if row else "").partition(" ")
+    newest = int(version) if version.isdigit() else 0
+    return newest < FUNCTIONS_VERSION or (
+        newest == FUNCTIONS_VERSION and digest != functions_digest()
+    )
+
+
+def check_functions(connection: "Connection[Any]", address: PostgresAddress) -> None:
+    """Check that the functions are not older than this version.
+
+    Raises:
+        LedgerError: they are.
+
+    """
+    if has_older_functions(connection):
+        raise ledger_error(
+            address,
+            "its functions are older than this dispatcher; run `dispatcher ledger migrate` as the "
+            "role that owns them (docs/ledger-postgres.md)",
+        )
+
+
+@cache
+def functions_digest() -> str:
+    """Return a hash of all scripts of functions."""
+    return hashlib.sha256("".join(map(script, FUNCTIONS)).encode()).hexdigest()[:16]
+
+
+def migrate(connection: "Connection[Any]", address: PostgresAddress) -> Migrated:
+    """Bring the schema and its functions to the newest version.
 
     Only one process does it at a time; all others wait, and find nothing left to do.
 
@@ -85,27 +155,35 @@ def migrate(connection: "Connection[Any]", address: PostgresAddress) -> tuple[in
         with connection.transaction():
             connection.execute(_LONG, prepare=False)
             connection.execute(_LOCK)
-            before = schema_version(connection)
-            if before > len(MIGRATIONS):
-                check_schema(connection, address)
-            for name in MIGRATIONS[before:]:
-                connection.execute(script(name), prepare=False)
-            if before == 0:
-                connection.execute(
-                    "INSERT INTO dispatcher.store (version, era) VALUES (%s, %s)",
-                    (len(MIGRATIONS), secrets.token_hex(8)),
-                )
-            else:
-                connection.execute("UPDATE dispatcher.store SET version = %s", (len(MIGRATIONS),))
-            if before < len(MIGRATIONS):
-                for name in FUNCTIONS:
-                    connection.execute(script(name), prepare=False)
+            return _migrate(connection, address)
     except psycopg.errors.InsufficientPrivilege:
         raise ledger_error(
             address,
-            "its tables are missing or old, and this user may not change that; run `dispatcher "
-            "ledger migrate` as the role that owns them (docs/high-availability.md)",
+            "its tables are missing, or they or its functions are older than this dispatcher, and "
+            "this user may not change that; run `dispatcher ledger migrate` as the role that owns "
+            "them (docs/ledger-postgres.md)",
         ) from None
     except psycopg.Error as error:
         raise translate_error(address, error) from None
-    return before, len(MIGRATIONS)
+
+
+def _migrate(connection: "Connection[Any]", address: PostgresAddress) -> Migrated:
+    before, newest = schema_version(connection), len(MIGRATIONS)
+    if before > newest:
+        check_schema(connection, address)
+    for name in MIGRATIONS[before:]:
+        connection.execute(script(name), prepare=False)
+    if before == 0:
+        connection.execute(
+            "INSERT INTO dispatcher.store (version, era) VALUES (%s, %s)",
+            (newest, secrets.token_hex(8)),
+        )
+    elif before < newest:
+        connection.execute(_SET_VERSION, (newest,))
+    replaces = before < newest or has_older_functions(connection)
+    if replaces:
+        for name in FUNCTIONS:
+            connection.execute(script(name), prepare=False)
+        record = _RECORD.format(version=FUNCTIONS_VERSION, digest=functions_digest())
+        connection.execute(record, prepare=False)
+    return Migrated(before, newest, replaces)

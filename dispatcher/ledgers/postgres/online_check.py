@@ -9,7 +9,7 @@ from dispatcher.ledgers.postgres.address import (
     load_psycopg,
     translate_error,
 )
-from dispatcher.ledgers.postgres.migrations import check_schema
+from dispatcher.ledgers.postgres.migrations import check_functions, check_schema
 from dispatcher.ledgers.postgres.operator_connection import APPLICATION
 from dispatcher.ledgers.postgres.operator_store import find_runs
 from dispatcher.ledgers.postgres.server_check import check_server
@@ -28,6 +28,10 @@ _LACKS = """
         AND NOT has_table_privilege(pg_class.oid, privilege)
         AND NOT (relname = 'store' AND privilege IN ('INSERT', 'DELETE'))
     ORDER BY relname, privilege
+"""
+_MAY_REPLACE = """
+    SELECT COALESCE(bool_and(pg_has_role(proowner, 'USAGE')), true) FROM pg_proc
+    WHERE pronamespace = 'dispatcher'::regnamespace
 """
 _ENCRYPTION = "SELECT COALESCE((SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()), '')"
 
@@ -69,6 +73,8 @@ def _describe(connection: "Connection[Any]", address: PostgresAddress, *, has_le
             address,
             f"this user lacks {', '.join(lacks[:3])}{more}; grant it, see docs/ledger-postgres.md",
         )
+    if not fetch_row(connection, _MAY_REPLACE)[0]:
+        check_functions(connection, address)
     campaigns = len(fetch_all(connection, QUESTIONS["campaigns"]))
     runs = [f"{run.name} on {run.host}" for run in find_runs(connection)]
     return f"{server}; {campaigns} campaigns; {', '.join(runs) or 'no dispatcher'} works on it"

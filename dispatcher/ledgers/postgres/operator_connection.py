@@ -11,7 +11,12 @@ from dispatcher.ledgers.postgres.address import (
     load_psycopg,
     translate_error,
 )
-from dispatcher.ledgers.postgres.migrations import check_schema, migrate
+from dispatcher.ledgers.postgres.migrations import (
+    Migrated,
+    check_functions,
+    check_schema,
+    migrate,
+)
 from dispatcher.ledgers.postgres.waits import say_waits
 
 if TYPE_CHECKING:
@@ -22,8 +27,8 @@ APPLICATION = "dispatcher command"
 """What the server shows of a command's connection."""
 
 
-def migrate_database(address: PostgresAddress) -> tuple[int, int]:
-    """Bring the schema to the newest version; return the version before and after.
+def migrate_database(address: PostgresAddress) -> Migrated:
+    """Bring the schema and its functions to the newest version.
 
     Raises:
         LedgerError: the server does not answer, or the schema cannot be changed.
@@ -72,6 +77,8 @@ class OperatorConnection:
         try:
             with self.errors() as connection:
                 self.has_ledger = check_schema(connection, address, reads=read_only)
+                if self.has_ledger and not read_only:
+                    check_functions(connection, address)
         except BaseException:
             self._connection.close()
             raise

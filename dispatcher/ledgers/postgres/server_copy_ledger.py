@@ -25,7 +25,7 @@ from dispatcher.ledgers.postgres.copy_rows import (
     unsettled_values,
 )
 from dispatcher.ledgers.postgres.leases import OUT_OF_ORDER, RUN_OUT, TAKEN_OVER
-from dispatcher.ledgers.postgres.migrations import check_schema, migrate
+from dispatcher.ledgers.postgres.migrations import check_schema, has_older_functions, migrate
 from dispatcher.ledgers.postgres.moves import read_server_move, write_server_move
 from dispatcher.ledgers.postgres.pages import cursor_text
 from dispatcher.ledgers.postgres.registration import register_location
@@ -286,10 +286,11 @@ _SENDING = "SELECT count(*) FROM dispatcher.unsettled WHERE status = 'sending' A
 def _prepare_schema(
     connection: "Connection[Any]", address: PostgresAddress, *, create: bool
 ) -> None:
-    """Make a ledger in an empty database, if that is permitted."""
-    if check_schema(connection, address, moving=True):
+    """Make a ledger in an empty database, if that is permitted; replace older functions."""
+    there = check_schema(connection, address, moving=True)
+    if there and not has_older_functions(connection):
         return
-    if not create:
+    if not there and not create:
         raise ledger_error(address, "there is no ledger in this database; check the URL")
     migrate(connection, address)
 

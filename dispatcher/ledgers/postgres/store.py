@@ -18,7 +18,7 @@ from dispatcher.ledgers.postgres.known_state import KnownStateRecorder, StateFil
 from dispatcher.ledgers.postgres.leases import LeaseTenure, try_take
 from dispatcher.ledgers.postgres.ledger import PostgresLedger, StoredCampaign
 from dispatcher.ledgers.postgres.lineage_log import PostgresLineageLog
-from dispatcher.ledgers.postgres.migrations import check_schema, migrate
+from dispatcher.ledgers.postgres.migrations import check_schema, has_older_functions, migrate
 from dispatcher.ledgers.postgres.notice_log import PostgresNoticeLog
 from dispatcher.ledgers.postgres.older_ids import find_older_ids
 from dispatcher.ledgers.postgres.orders import carry_out
@@ -70,9 +70,9 @@ class _Opened:
 
     def _prepare(self, connection: "Connection[Any]") -> None:
         check_server(connection, self.address)
-        if not check_schema(connection, self.address):
+        self.created = not check_schema(connection, self.address)
+        if self.created or has_older_functions(connection):
             migrate(connection, self.address)
-            self.created = True
         self.adopted = register_location(connection, self.address, self._now(), adopt=self._adopt)
         self.last_id = reads.last_id(connection)
 
