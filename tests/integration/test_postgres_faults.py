@@ -14,9 +14,9 @@ from dispatcher.domain.contact import Contact
 from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Relation, SendBlock, Status, Step
-from dispatcher.ledgers.postgres import watchdog
+from dispatcher.ledgers.postgres import recent_groups, watchdog
 from dispatcher.ledgers.postgres.address import connect
-from dispatcher.ledgers.postgres.session import LostCommitsError
+from dispatcher.ledgers.postgres.lost_commits import LostCommitsError
 from dispatcher.ledgers.postgres.store import PostgresStore
 from dispatcher.ports import (
     Batch,
@@ -259,6 +259,70 @@ async def test_lost_commits_end_the_run_and_every_contact_is_named(open_store, p
     assert store.tenure.remaining_seconds() <= 0
     with pytest.raises(LedgerError):
         await ledger.totals()
+
+
+async def test_contacts_that_cannot_be_named_are_counted(open_store, proxy, direct, monkeypatch):
+    """A run keeps the contacts of its last commits, not of all."""
+    monkeypatch.setattr(recent_groups, "MAX_CONTACTS", 5)
+    store = await open_store()
+    ledger = await store.campaign("a")
+    claims = await claims_of(ledger, 3)
+    with connect(direct) as server:
+        (before,) = server.execute("SELECT group_no FROM dispatcher.daemon").fetchone()
+        for claim in claims:
+            await ledger.intend(intent(claim))
+        for claim in claims:
+            await ledger.settle(notified(claim))
+        server.execute("UPDATE dispatcher.daemon SET group_no = %s", [before])
+    with capture_logs() as logs:
+        proxy.cut()
+        words = r"The 3 contacts are named .* not all: those of the first 1 of these commits are"
+        with pytest.raises(LostCommitsError, match=words):
+            await ledger.retract(claims[0].id)
+    (loss,) = [it for it in logs if it["event"] == "ledger.loss"]
+    assert (loss["commits"], loss["contacts"], loss["unnamed_commits"]) == (6, 3, 1)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_standby_that_has_lost_nothing_but_looks_goes_on(open_store, proxy, direct, known):
+    """Also if its registration is lost. It pauses all campaigns: the leader may not live to do it.
+
+    It takes over later on, and finds the pause.
+    """
+    leader, standby = await open_store(direct), await open_store()
+    await leader.campaign("a")
+    lease = Lease(LeaseKind.CAMPAIGN, "a")
+    for _ in range(3):
+        assert await standby.try_take([lease])
+    its_row = "WHERE id = (SELECT max(id) FROM dispatcher.daemon)"
+    back = f"UPDATE dispatcher.daemon SET group_no = group_no - 2 {its_row}"
+    with connect(direct) as server:
+        server.execute(back if known else f"DELETE FROM dispatcher.daemon {its_row}")
+        with capture_logs() as logs:
+            proxy.cut()
+            for _ in range(3):
+                (held,) = await standby.try_take([lease])
+        assert held.lease == lease
+        assert [it["contacts"] for it in logs if it["event"] == "ledger.loss"] == [0]
+        paused = "SELECT paused_at IS NOT NULL FROM dispatcher.campaign"
+        assert server.execute(paused).fetchall() == [(True,)]
+    await leader.close()
+    assert not await standby.try_take([lease])
+    ledger = await standby.campaign("a")
+    await ledger.admit(Batch(contacts(1)), NOW, 0)
+
+
+async def test_a_standby_that_has_taken_over_has_something_to_lose(open_store, proxy, direct):
+    """The loss of its lease alone: another run may have it."""
+    standby = await open_store()
+    lease = Lease(LeaseKind.CAMPAIGN, "a")
+    assert not await standby.try_take([lease])
+    with connect(direct) as server:
+        server.execute("UPDATE dispatcher.daemon SET group_no = group_no - 1")
+        server.execute("DELETE FROM dispatcher.lease")
+    proxy.cut()
+    with pytest.raises(LostCommitsError):
+        await standby.campaign("a")
 
 
 async def test_after_lost_commits_no_other_run_goes_on(open_store, proxy, direct):

@@ -18,7 +18,8 @@ from dispatcher.ledgers.postgres import admission
 from dispatcher.ledgers.postgres.address import connect
 from dispatcher.ledgers.postgres.availability import Availability
 from dispatcher.ledgers.postgres.leases import LeaseTenure, try_take
-from dispatcher.ledgers.postgres.session import LostCommitsError, Session
+from dispatcher.ledgers.postgres.lost_commits import LostCommitsError
+from dispatcher.ledgers.postgres.session import Session
 from dispatcher.ledgers.postgres.text import dumps, loads
 from dispatcher.ports import Batch, Intent, Lease, LeaseKind, LeaseLostError, Limits, Settlement
 from tests.support.broken_postgres_builds import BROKEN, BrokenBuild
@@ -44,7 +45,9 @@ class Run:
         self.lost = []
         availability = Availability(address)
         tenure = LeaseTenure(address.lease_seconds)
-        self.session = build.session(Session)(address, tenure, availability, self.lost.extend)
+        self.session = build.session(Session)(
+            address, tenure, availability, lambda loss: self.lost.extend(loss.contacts)
+        )
         self.session.open(campaign, lambda _: None)
         self.lease = Lease(LeaseKind.CAMPAIGN, campaign)
         with connect(address) as connection:

@@ -7,6 +7,7 @@ confirmed, and so the state.
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -109,10 +110,11 @@ def find_older(connection: "Connection[Any]", location: str, known: KnownState |
 class KnownStateRecorder:
     """Records the state of a run's own database while it runs, and at its end.
 
-    It closes the writer, because the last state is what this has committed.
+    It closes the writer, because the last state is what this has committed. ``me`` returns the
+    number of the run.
     """
 
-    def __init__(self, file: StateFile, writer: PostgresWriter, me: int) -> None:
+    def __init__(self, file: StateFile, writer: PostgresWriter, me: Callable[[], int]) -> None:
         self._file, self._writer, self._me = file, writer, me
         self._task: asyncio.Task[None] | None = None
         if file.path is not None:
@@ -139,7 +141,7 @@ class KnownStateRecorder:
         return self._writer.job(partial(_state_now, me=self._me))
 
 
-def _state_now(connection: "Connection[Any]", me: int) -> KnownState:
-    row = connection.execute(_NOW, (me,)).fetchone()
+def _state_now(connection: "Connection[Any]", me: Callable[[], int]) -> KnownState:
+    row = connection.execute(_NOW, (me(),)).fetchone()
     assert row is not None  # noqa: S101 - the row of this run is locked
     return KnownState(*row)

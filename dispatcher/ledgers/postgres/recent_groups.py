@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 KEPT_SECONDS = 600.0
+"""How long contacts are kept; longer if nothing was committed since."""
 MAX_CONTACTS = 200_000
 """Contacts that are kept at most."""
 
@@ -27,6 +28,8 @@ class RecentGroups:
     def __init__(self) -> None:
         self._groups: deque[tuple[int, float, Sequence[int], Mapping[int, str], str]] = deque()
         self._contacts = 0
+        self.forgotten = 0
+        """The number of the last group whose contacts are not known any more; 0: there is none."""
 
     def add(
         self, number: int, ids: Sequence[int], keys: Mapping[int, str], campaign: str = ""
@@ -38,7 +41,8 @@ class RecentGroups:
         while self._groups and (
             self._groups[0][1] < now - KEPT_SECONDS or self._contacts > MAX_CONTACTS
         ):
-            self._contacts -= len(self._groups.popleft()[2])
+            self.forgotten, _, old, *_ = self._groups.popleft()
+            self._contacts -= len(old)
 
     def after(self, number: int) -> Mapping[int, LostContact]:
         """Return the contacts of all groups after one, by id."""

@@ -4,7 +4,7 @@ Each group has a number, which is committed with it in the run's own row. If an 
 row shows after a reconnection whether the group was committed: if so, its answer is in the row; if
 not, it is sent again. If the row is further back than that, the server has lost commits that it had
 confirmed (a replica took over that did not have them): then the run ends for good, and names the
-contacts.
+contacts. A standby goes on: it has only looked whether it can take over.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,6 @@ from dispatcher.ledgers.postgres.address import (
     PostgresAddress,
     connect,
     is_away,
-    ledger_error,
     limit_transactions,
     load_psycopg,
     translate_error,
@@ -32,7 +31,8 @@ from dispatcher.ledgers.postgres.leases import (
     release,
     taken_over,
 )
-from dispatcher.ledgers.postgres.recent_groups import LostContact, RecentGroups
+from dispatcher.ledgers.postgres.lost_commits import Loss, find_loss, lost_commits
+from dispatcher.ledgers.postgres.recent_groups import RecentGroups
 from dispatcher.ledgers.postgres.watchdog import Watchdog
 from dispatcher.ports import Admitted, Claim, LedgerAwayError, LedgerError
 
@@ -50,29 +50,10 @@ _SETTINGS = "SELECT " + ", ".join(
 """What a session has without a pooler, for one transaction."""
 _RENEW = "SELECT dispatcher.renew(%s, %s)"
 _RESUME = "SELECT dispatcher.resume(%s, %s)"
-_STOP_ALL = (
-    "WITH nudged AS (UPDATE dispatcher.daemon SET nudge = nudge + 1 WHERE NOT ended) "
-    "UPDATE dispatcher.campaign SET paused_at = extract(epoch FROM clock_timestamp()) "
-    "WHERE paused_at IS NULL"
-)
-"""After a loss no run may go on before a person has corrected the ledger."""
-_NAMES = (
-    "SELECT contact.id, campaign.name, contact.key FROM dispatcher.contact "
-    "INNER JOIN dispatcher.campaign ON campaign.id = contact.campaign_id "
-    "WHERE contact.id = ANY (%s::bigint[])"
-)
 _AGAIN = ("40001", "40P01", "55P03")
 """Conflicts between transactions: the same may succeed at once."""
 _TOO_LONG = "57014"
 _TRIES = 3
-
-
-class LostCommitsError(LedgerError):
-    """The server has lost commits that it had confirmed; ``contacts`` are what they changed."""
-
-    def __init__(self, message: str, contacts: Sequence[LostContact] = ()) -> None:
-        super().__init__(message)
-        self.contacts = contacts
 
 
 class Session:
@@ -83,7 +64,7 @@ class Session:
         address: PostgresAddress,
         tenure: LeaseTenure,
         availability: Availability,
-        on_lost: Callable[[Sequence[LostContact]], None],
+        on_lost: Callable[[Loss], None],
     ) -> None:
         self._address = address
         self.tenure = tenure
@@ -95,6 +76,10 @@ class Session:
         self._stored: str | None = None
         self._recent = RecentGroups()
         self._me: int | None = None
+        self._name = ""
+        self.only_looks = False
+        """Whether groups change nothing of the ledger, apart from those that call `note_change`."""
+        self._changed_in = 0
         self._unreplicated = False
         self._psycopg = load_psycopg()
         self._prepares = not address.pooler
@@ -118,6 +103,7 @@ class Session:
             LedgerError: it cannot be used.
 
         """
+        self._name = name
         connection = connect(self._address, plain_plans=True)
         guard = nullcontext() if patient else self._watchdog.guard(connection)
         try:
@@ -173,6 +159,10 @@ class Session:
                 self._recent.add(self._group, list(keys), keys, campaign)
         return found
 
+    def note_change(self) -> None:
+        """Note that the group that is being committed changes the ledger; see `only_looks`."""
+        self._changed_in = self._group + 1
+
     def renew(self) -> int:
         """Renew the lease; return the nudge."""
 
@@ -208,8 +198,10 @@ class Session:
         number = self._group + 1
 
         def once(connection: "Connection[Any]") -> Any:
+            nonlocal number
             if self._group == number:  # as the reconnection has found
                 return answered(self._stored)
+            number = self._group + 1  # less than before if only looks were lost
             found = attempt(connection, number)
             self._group = number
             return found
@@ -313,28 +305,17 @@ class Session:
 
     def _resume(self, connection: "Connection[Any]") -> None:
         number, stored, is_fenced = self._scalar(connection, _RESUME)
-        if number < self._group:  # it is asked before the fence: a standby knows of no loss
-            raise self._failed(self._lost_commits(connection, number))
+        if number < self._group:  # it is asked before the fence: a standby may not know of the loss
+            loss = find_loss(connection, self._recent, (number, self._group))
+            self._on_lost(loss)
+            if not self.only_looks or self._changed_in > max(number, 0):
+                raise self._failed(lost_commits(self._address, loss))
+            if number < 0:
+                self._me = register(connection, self._address, self._name)
+                number, is_fenced = 0, False
         if is_fenced:
             raise self._failed(taken_over(self._address))
         self._group, self._stored = number, stored
-
-    def _lost_commits(self, connection: "Connection[Any]", number: int) -> LedgerError:
-        contacts: dict[int, LostContact] = dict(self._recent.after(number))
-        for id_, campaign, key in connection.execute(_NAMES, (list(contacts),)):
-            contacts[id_] = LostContact(id_, campaign, key)
-        connection.execute(_STOP_ALL)
-        lost = list(contacts.values())
-        self._on_lost(lost)
-        said = ledger_error(
-            self._address,
-            f"the server has lost {self._group - number} commits that it had confirmed: a replica "
-            "has taken over that did not have them, or it was restored. What was sent meanwhile "
-            f"would be sent again, so all campaigns are paused. The {len(lost)} contacts are named "
-            "in the log as ledger.lost_commit; correct them, then run `dispatcher resume` "
-            "(docs/high-availability.md)",
-        )
-        return LostCommitsError(str(said), lost)
 
     def _failed(self, error: LedgerError) -> LedgerError:
         self.tenure.lost()

@@ -18,6 +18,7 @@ from dispatcher.ledgers.postgres.known_state import KnownStateRecorder, StateFil
 from dispatcher.ledgers.postgres.leases import LeaseTenure, try_take
 from dispatcher.ledgers.postgres.ledger import PostgresLedger, StoredCampaign
 from dispatcher.ledgers.postgres.lineage_log import PostgresLineageLog
+from dispatcher.ledgers.postgres.lost_commits import Loss
 from dispatcher.ledgers.postgres.migrations import check_schema, has_older_functions, migrate
 from dispatcher.ledgers.postgres.notice_log import PostgresNoticeLog
 from dispatcher.ledgers.postgres.older_ids import find_older_ids
@@ -25,7 +26,6 @@ from dispatcher.ledgers.postgres.orders import carry_out
 from dispatcher.ledgers.postgres.pages import read_page
 from dispatcher.ledgers.postgres.questions import answer_question
 from dispatcher.ledgers.postgres.reader import PostgresReader
-from dispatcher.ledgers.postgres.recent_groups import LostContact
 from dispatcher.ledgers.postgres.registration import register_location
 from dispatcher.ledgers.postgres.server_check import check_server
 from dispatcher.ledgers.postgres.session import Session
@@ -76,10 +76,10 @@ class _Opened:
         self.adopted = register_location(connection, self.address, self._now(), adopt=self._adopt)
         self.last_id = reads.last_id(connection)
 
-    def _lost(self, contacts: Sequence[LostContact]) -> None:
+    def _lost(self, loss: Loss) -> None:
         """Report a loss, which pauses all campaigns. The next run is not to refuse the ledger."""
         self.state_file.forget()
-        _log_lost(contacts)
+        _log_lost(loss)
 
 
 class PostgresStore:
@@ -91,12 +91,13 @@ class PostgresStore:
         """For how long this run may begin sends."""
         self._address, self._now = opened.address, now
         self._availability = opened.availability
-        self._me = opened.session.me
+        self._session = opened.session
+        self._session.only_looks = True  # it has no lease
         self._opened = now(), opened.last_id
         self._changed = asyncio.Event()
         self._writer = PostgresWriter(opened.address, opened.session, self._changed.set)
         self._reader = PostgresReader(opened.address, opened.availability)
-        self._recorder = KnownStateRecorder(opened.state_file, self._writer, self._me)
+        self._recorder = KnownStateRecorder(opened.state_file, self._writer, lambda: self._me)
         self._leases: set[Lease] = set()
         self._ledgers: dict[str, tuple[int, PostgresLedger]] = {}
 
@@ -129,17 +130,26 @@ class PostgresStore:
         return cls(opened, now)
 
     @property
+    def _me(self) -> int:
+        return self._session.me
+
+    @property
     def away_since(self) -> float | None:
         """Since when the server does not answer (seconds since the epoch); None: it answers."""
         return self._availability.away_since
 
     async def try_take(self, leases: Sequence[Lease]) -> Sequence[HeldLease]:
         """Take all of the leases or none; return those that other runs have; see `Store`."""
-        held = await self._writer.job(
-            partial(try_take, address=self._address, me=self._me, leases=leases)
-        )
+        held = await self._writer.job(partial(self._take, leases=leases))
         if not held:
             self._leases.update(leases)
+        return held
+
+    def _take(self, connection: "Connection[Any]", leases: Sequence[Lease]) -> Sequence[HeldLease]:
+        held = try_take(connection, self._address, self._me, leases)
+        if not held:
+            self._session.note_change()
+            self._session.only_looks = False
         return held
 
     async def orders_changed(self) -> None:
@@ -190,7 +200,12 @@ class PostgresStore:
 
     async def order(self, order: Order) -> OrderAnswer:
         """Carry out an order in one transaction; see `Store`."""
-        return await self._writer.job(partial(carry_out, order=order, now=self._now(), me=self._me))
+
+        def change(connection: "Connection[Any]") -> OrderAnswer:
+            self._session.note_change()
+            return carry_out(connection, order, self._now(), me=self._me)
+
+        return await self._writer.job(change)
 
     async def look(self, question: Question[A]) -> A:
         """Return the answer to a question; see `Store`."""
@@ -237,10 +252,17 @@ def _take_up(connection: "Connection[Any]", me: int, campaign: int, now: float) 
     return Recovered(*row[0])
 
 
-def _log_lost(contacts: Sequence[LostContact]) -> None:
-    """Name each contact of a lost commit in a line of its own."""
+def _log_lost(loss: Loss) -> None:
+    """Log a loss, and name each contact of it in a line of its own."""
     log = structlog.get_logger("dispatcher")
-    for contact in contacts:
+    log.error(
+        "ledger.loss",
+        commits=loss.commits,
+        contacts=len(loss.contacts),
+        unnamed_commits=loss.unnamed,
+        detail="all campaigns are paused; see docs/high-availability.md",
+    )
+    for contact in loss.contacts:
         log.error(
             "ledger.lost_commit",
             campaign=contact.campaign,
