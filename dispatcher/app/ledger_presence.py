@@ -112,8 +112,9 @@ class LedgerPresence:
             await asyncio.sleep(STATE_SECONDS)
 
     def _log_away(self, since: float, away: float) -> None:
-        """Log since when the ledger is away; before it was open also what the server said."""
-        why = {"detail": self._why} if self.is_waiting else {}
+        """Log since when the ledger is away, and what the server said."""
+        words = self._why if self.store is None else self.store.away_reason
+        why = {"detail": words} if words else {}
         self._log.warning("ledger.away", since=utc(since), away_seconds=round(away, 1), **why)
 
 

@@ -87,13 +87,17 @@ def address_of(place: LedgerPlace) -> PostgresAddress:
 
     """
     ledger = place.settings
-    try:
-        password = read_password("ledger", ledger, place.environment)
-    except SourceError as error:
-        raise LedgerError(str(error)) from None
+
+    def read() -> str:
+        try:
+            return read_password("ledger", ledger, place.environment)
+        except SourceError as error:
+            raise LedgerError(str(error)) from None
+
     return PostgresAddress(
         ledger.url,
-        password,
+        read(),
+        read if ledger.password_file else None,  # a variable does not change while this runs
         pooler=ledger.pooler,
         durable=ledger.durable,
         lease_seconds=ledger.lease_seconds,

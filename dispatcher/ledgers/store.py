@@ -27,6 +27,7 @@ class SqliteStore:
     """
 
     away_since: float | None = None
+    away_reason = ""
     tenure = ENDLESS
     """The lock of the file: no other process can take it."""
 

@@ -90,6 +90,11 @@ class Store(Protocol):
         """Since when the store does not answer (seconds since the epoch); None: it answers."""
         ...
 
+    @property
+    def away_reason(self) -> str:
+        """What failed at last while the store does not answer; empty: it answers."""
+        ...
+
     async def try_take(self, leases: Sequence[Lease]) -> Sequence[HeldLease]:
         """Take all of the leases or none; return those that other daemons have.
 

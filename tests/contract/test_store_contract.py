@@ -316,7 +316,7 @@ async def test_the_end_of_a_run_that_was_killed_is_due_in_the_next_one(open_stor
 async def test_who_holds_the_store_may_send(store):
     """While a run has the store it has a tenure, and the store answers."""
     assert store.tenure.remaining_seconds() > 0
-    assert store.away_since is None
+    assert (store.away_since, store.away_reason) == (None, "")
 
 
 async def test_a_closed_store_fails_for_good(store):

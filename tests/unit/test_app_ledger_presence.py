@@ -40,6 +40,7 @@ class Store:
 
     def __init__(self, seconds=9.0):
         self.away_since, self.tenure, self.seconds = None, self, seconds
+        self.away_reason = ""
 
     def remaining_seconds(self):
         return self.seconds
@@ -145,6 +146,7 @@ async def test_it_is_reported_who_leads_and_how_long_the_ledger_is_away():
             one.report(stack)
             await asyncio.sleep(STATE_SECONDS / 2)
             store.away_since = ledger_presence.time.time() - 20.0
+            store.away_reason = "the server does not answer"
             await asyncio.sleep(2 * STATE_SECONDS)
             store.away_since = None
             one._leadership.note_leading()
@@ -154,6 +156,7 @@ async def test_it_is_reported_who_leads_and_how_long_the_ledger_is_away():
     assert [state.is_standby for state in states] == [True, True, True, False]
     assert [state.away > 0 for state in states] == [False, True, True, False]
     assert [line["event"] for line in lines] == ["ledger.away", "ledger.back"]
+    assert lines[0]["detail"] == "the server does not answer"
 
 
 @in_virtual_time

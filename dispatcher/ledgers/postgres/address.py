@@ -1,11 +1,13 @@
 """Where a ledger's database is, and connections to it."""
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from dispatcher.domain.errors import DispatcherError
 from dispatcher.ledgers.postgres.pooled import pooled_connection
 from dispatcher.ports import LedgerAwayError, LedgerError
 
@@ -61,6 +63,7 @@ UNSAFE_VARIABLE = "DISPATCHER_TEST_SERVER_WITHOUT_FSYNC"
 class PostgresAddress:
     """A database, and what a run agrees with it. ``url`` has no password.
 
+    ``read_password`` returns the present password, which replaces ``password`` at each connection.
     ``pooler`` means that a pooler in transaction mode is in between, so that nothing may depend on
     the session. ``durable`` "replicated" needs a server that waits for a replica at each commit.
     ``state_file`` is the file of this machine with the last state that a run has committed.
@@ -69,6 +72,7 @@ class PostgresAddress:
 
     url: str
     password: str = field(default="", repr=False)
+    read_password: Callable[[], str] | None = field(default=None, repr=False)
     pooler: bool = False
     durable: Durable = "single"
     lease_seconds: float = 10.0
@@ -76,10 +80,26 @@ class PostgresAddress:
     state_file: Path | None = None
     checks_fsync: bool = field(default_factory=lambda: UNSAFE_VARIABLE not in os.environ)
 
+    def with_present_password(self) -> "PostgresAddress":
+        """Return the address with the password as it is now; with the known one if none is there.
+
+        A file may be missing for the moment in which it is replaced.
+        """
+        if self.read_password is None:
+            return self
+        try:
+            return replace(self, password=self.read_password())
+        except DispatcherError:
+            return self
+
     @property
     def name(self) -> str:
         """The address as people know it: user, hosts and database, without options."""
         return self.url.partition("?")[0]
+
+
+class LoginRefusedError(LedgerError):
+    """The server does not let the user in with this password. Another one may be on its way."""
 
 
 def load_psycopg() -> Any:
@@ -116,10 +136,12 @@ def connect(
 
     Raises:
         LedgerAwayError: no server answers; it may come back.
+        LoginRefusedError: the password is wrong.
         LedgerError: the address is wrong, or the server refuses.
 
     """
     psycopg = load_psycopg()
+    address = address.with_present_password()
     settings: dict[str, Any] = {
         "connect_timeout": CONNECT_SECONDS,
         "application_name": application_name,
@@ -201,7 +223,26 @@ def translate_error(address: PostgresAddress, error: Exception) -> LedgerError:
         return LedgerAwayError(str(ledger_error(address, f"the server does not answer ({said})")))
     by_words = next((hint for words, hint in _FOR_GOOD.items() if words in str(error)), None)
     known = _MESSAGES.get(code) or _MESSAGES.get(code[:2]) or by_words
-    return ledger_error(address, f"{known} ({said})" if known else f"the server says: {said}")
+    failed = ledger_error(address, f"{known} ({said})" if known else f"the server says: {said}")
+    return LoginRefusedError(str(failed)) if known in (_LOGIN, _MESSAGES["28"]) else failed
+
+
+def connect_again(
+    address: PostgresAddress, application_name: str = "dispatcher", **more: Any
+) -> "Connection[Any]":
+    """Connect as `connect` does, to a server that has let this user in before.
+
+    Its password may be changing: then the server and the file here do not change together.
+
+    Raises:
+        LedgerAwayError: no server answers, or the login is refused for now.
+        LedgerError: the address is wrong, or the server refuses.
+
+    """
+    try:
+        return connect(address, application_name=application_name, **more)
+    except LoginRefusedError as error:
+        raise LedgerAwayError(str(error)) from None
 
 
 def is_away(error: Exception) -> bool:

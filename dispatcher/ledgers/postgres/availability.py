@@ -18,6 +18,8 @@ class Availability:
     def __init__(self, address: PostgresAddress) -> None:
         self.failure: LedgerError | None = None
         self.away_since: float | None = None
+        self.away_reason = ""
+        """What failed at last while the server is away."""
         self._address = address
         self._away_at = 0.0
         self._tries = 0
@@ -31,7 +33,7 @@ class Availability:
 
     def back(self) -> None:
         """Record that the server answers."""
-        self.away_since, self._tries = None, 0
+        self.away_since, self.away_reason, self._tries = None, "", 0
 
     def wait(self, error: LedgerError) -> None:
         """Record that the server is away, and pause before the next try.
@@ -43,6 +45,7 @@ class Availability:
         now = time.monotonic()
         if self.away_since is None:
             self._away_at, self.away_since = now, time.time()
+        self.away_reason = str(error)
         limit = self._away_at + self._address.away_seconds
         if self._closing_at is not None:
             limit = min(limit, max(self._closing_at, self._away_at) + CLOSE_SECONDS)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dispatcher.domain.errors import DispatcherError
 from dispatcher.ledgers.postgres.address import (
     PostgresAddress,
-    connect,
+    connect_again,
     is_away,
     ledger_error,
     load_psycopg,
@@ -106,7 +106,7 @@ class PostgresReader:
 
     def _read_once(self, run: "Callable[[Connection[Any]], T]") -> T:
         if self._connection is None:
-            self._connection = connect(
+            self._connection = connect_again(
                 self._address, application_name="dispatcher-reader",
                 statement_seconds=_STATEMENT_SECONDS,
             )  # fmt: skip

@@ -16,6 +16,7 @@ from dispatcher.ledgers.postgres.address import (
     PLAIN_PLANS,
     PostgresAddress,
     connect,
+    connect_again,
     is_away,
     limit_transactions,
     load_psycopg,
@@ -287,7 +288,7 @@ class Session:
 
         """
         try:
-            connection = connect(self._address, plain_plans=True)
+            connection = connect_again(self._address, plain_plans=True)
         except LedgerAwayError:
             raise
         except LedgerError as error:

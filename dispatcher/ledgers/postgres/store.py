@@ -138,6 +138,11 @@ class PostgresStore:
         """Since when the server does not answer (seconds since the epoch); None: it answers."""
         return self._availability.away_since
 
+    @property
+    def away_reason(self) -> str:
+        """What failed at last while the server does not answer; empty: it answers."""
+        return self._availability.away_reason
+
     async def try_take(self, leases: Sequence[Lease]) -> Sequence[HeldLease]:
         """Take all of the leases or none; return those that other runs have; see `Store`."""
         held = await self._writer.job(partial(self._take, leases=leases))
