@@ -88,7 +88,7 @@ class LedgerSettings(SettingsSection):
     url: ServerUrl = ""
     password_file: str = ""
     password_variable: str = ""
-    durable: Literal["single", "replicated"] = "single"
+    durable: Literal["single", "replicated", "managed"] = "single"
     pooler: bool = False
     away_minutes: float = Field(default=60.0, gt=0, le=10_080)
     lease_seconds: float = Field(default=10.0, ge=3, le=300)

@@ -79,6 +79,22 @@ async def test_replication_that_is_asked_for_must_be_there(address):
     assert "no synchronous_standby_names" in await refusal(replace(address, durable="replicated"))
 
 
+async def test_a_provider_may_replicate_below_the_server():
+    """It is not looked at then, nor are whole pages; but that the server writes to its disk is."""
+    with postgres("full_page_writes=off", fsync=True) as server:
+        address = replace(
+            address_of(server.port, server.database().name), checks_fsync=True, durable="managed"
+        )
+        store = await PostgresStore.open(address)
+        await store.close()
+        for other in ("single", "replicated"):
+            assert "full_page_writes = off" in await refusal(replace(address, durable=other))
+    with postgres(fsync=False) as server:
+        unsafe = address_of(server.port, server.database().name)
+        managed = replace(unsafe, checks_fsync=True, durable="managed")
+        assert "fsync = off" in await refusal(managed)
+
+
 async def test_a_server_that_only_reads(address):
     with changed(address, "default_transaction_read_only = on"):
         assert "no server that can be written" in await refusal(address)

@@ -14,7 +14,7 @@ from dispatcher.ports import LedgerAwayError, LedgerError
 if TYPE_CHECKING:
     from psycopg import Connection
 
-Durable = Literal["replicated", "single"]
+Durable = Literal["replicated", "single", "managed"]
 
 CONNECT_SECONDS = 5
 """How long one address of a server may take to connect."""
@@ -65,7 +65,8 @@ class PostgresAddress:
 
     ``read_password`` returns the present password, which replaces ``password`` at each connection.
     ``pooler`` means that a pooler in transaction mode is in between, so that nothing may depend on
-    the session. ``durable`` "replicated" needs a server that waits for a replica at each commit.
+    the session. ``durable`` "replicated" needs a server that waits for a replica at each commit;
+    with "managed" its provider replicates in a way that the server does not show.
     ``state_file`` is the file of this machine with the last state that a run has committed.
     ``checks_fsync`` is False in tests alone, which may also set `UNSAFE_VARIABLE`.
     """

@@ -38,7 +38,8 @@ def check_server(connection: "Connection[Any]", address: PostgresAddress) -> Non
             address,
             f"the database has the encoding {encoding}; create one with ENCODING 'UTF8'",
         )
-    if (fsync == "off" or pages == "off") and address.checks_fsync:
+    torn = pages == "off" and address.durable != "managed"  # its disk may need no whole pages
+    if (fsync == "off" or torn) and address.checks_fsync:
         name = "fsync" if fsync == "off" else "full_page_writes"
         raise _not_durable(address, f"{name} = off", f"set {name} = on")
     if commit in ("off", "local"):
@@ -51,8 +52,9 @@ def check_server(connection: "Connection[Any]", address: PostgresAddress) -> Non
         raise _not_durable(
             address,
             "no synchronous_standby_names",
-            'set them, or accept with ledger.durable = "single" that commits are lost with the '
-            "server's disk",
+            'set them; or ledger.durable = "managed" if the provider of the database replicates '
+            'below the server, as RDS Multi-AZ; or accept with "single" that commits are lost with '
+            "the server's disk",
         )
     if address.durable == "replicated" and commit == "remote_write":
         raise _not_durable(
