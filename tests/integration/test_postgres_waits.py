@@ -8,15 +8,18 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from dispatcher.ledgers.postgres import waits
+from dispatcher.ledgers.postgres import waits, watchdog
 from dispatcher.ledgers.postgres.address import connect
+from dispatcher.ledgers.postgres.online_check import check_database
 from dispatcher.ledgers.postgres.operator_connection import OperatorConnection, migrate_database
-from dispatcher.ports import LedgerError
+from dispatcher.ledgers.postgres.store import PostgresStore
+from dispatcher.ports import LedgerAwayError, LedgerError
 from tests.support.forked_process import Forked, clean_environment
 from tests.support.servers.postgres import PASSWORD
 from tests.support.servers.shared import on
 
 pytestmark = on("postgres_server")
+OLD_ENOUGH = "query_start < clock_timestamp() - interval '3 seconds'"
 LOCK = "SELECT pg_advisory_lock(hashtextextended('dispatcher.schema', 0))"
 """What a migration takes first."""
 
@@ -79,6 +82,32 @@ def in_thread(call):
     return thread, found
 
 
+async def test_a_start_while_commits_wait_is_given_up_and_repeated(
+    ledger_databases, postgres_server, monkeypatch
+):
+    """The first one finds it out by its own commit, which stays on the server; it is the only one.
+
+    The run waits as for a server that is away.
+    """
+    monkeypatch.setattr(watchdog, "ANSWER_SECONDS", 0.3)
+    address = ledger_databases.create()
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    with without_standby(postgres_server):
+        with pytest.raises(LedgerAwayError):
+            await PostgresStore.open(address)
+        until(lambda: postgres_server.value(f"{waiting} AND {OLD_ENOUGH}") == 1)
+        for _ in range(3):
+            with pytest.raises(LedgerAwayError, match="waits for a synchronous standby"):
+                await PostgresStore.open(address)
+        with pytest.raises(LedgerAwayError, match="waits for a synchronous standby"):
+            check_database(address)
+        assert postgres_server.value(waiting) == 1
+    until(lambda: not postgres_server.value(waiting))
+    store = await PostgresStore.open(address)
+    await store.close()
+    ledger_databases.drop(address)
+
+
 def test_a_migration_that_waits_for_a_standby_says_so_at_the_terminal(address, postgres_server):
     """Nothing else would come before the standby is there."""
     environment = {**clean_environment(), "PGPASSWORD": PASSWORD}
@@ -103,7 +132,7 @@ def test_a_migration_that_waits_for_a_lock_says_who_has_it(address, soon, caplog
         thread, found = in_thread(lambda: migrate_database(address))
         until(lambda: said(caplog))
     thread.join(20)
-    assert found == [(0, 1)]
+    assert found == [(0, 1, True)]
     (line,) = said(caplog)
     assert f"a lock (advisory) that another session has: somebody else (pid {pid}, user" in line
     assert caplog.records[0].levelno == logging.WARNING

@@ -13,7 +13,13 @@ _FACTS = """
         current_setting('fsync'), current_setting('synchronous_commit'),
         current_setting('synchronous_standby_names'), current_setting('server_encoding'),
         current_setting('full_page_writes'), pg_is_in_recovery(),
-        current_setting('transaction_read_only')
+        current_setting('transaction_read_only'),
+        (
+            SELECT count(*) FROM pg_stat_activity
+            WHERE
+                wait_event = 'SyncRep' AND usename = current_user
+                AND query_start < clock_timestamp() - interval '3 seconds'
+        )
 """
 
 
@@ -21,18 +27,20 @@ def check_server(connection: "Connection[Any]", address: PostgresAddress) -> Non
     """Check that what a server confirms is durable, and that it can be written.
 
     Raises:
-        LedgerAwayError: it cannot be written now; another one may have become the primary.
+        LedgerAwayError: it cannot be written now, or confirms no commit: one more would wait, too.
         LedgerError: it may lose what it confirms, or has another encoding.
 
     """
     row = connection.execute(_FACTS).fetchone()
     assert row is not None  # noqa: S101 - it returns one row
-    fsync, commit, standbys, encoding, pages, replica, read_only = row
+    fsync, commit, standbys, encoding, pages, replica, read_only, waiting = row
     if replica or read_only == "on":
         raise LedgerAwayError(
             f"ledger {address.name}: this server only reads at present; name the hosts of all "
             "servers in ledger.url, and the one that can be written is found"
         )
+    if waiting:
+        raise LedgerAwayError(f"ledger {address.name}: {sync_wait(standbys)}")
     if encoding != "UTF8":
         raise ledger_error(
             address,
@@ -60,6 +68,15 @@ def check_server(connection: "Connection[Any]", address: PostgresAddress) -> Non
         raise _not_durable(
             address, "synchronous_commit = remote_write", "set synchronous_commit = on"
         )
+
+
+def sync_wait(standbys: str) -> str:
+    """Return what a commit waits for, and what to do."""
+    return (
+        "the server waits for a synchronous standby to confirm a commit "
+        f"(synchronous_standby_names = '{standbys}'). Start the standby; to go on without one an "
+        "administrator changes that setting, see docs/high-availability.md"
+    )
 
 
 def _not_durable(address: PostgresAddress, what: str, advice: str) -> LedgerError:

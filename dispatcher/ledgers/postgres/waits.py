@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dispatcher.ledgers.postgres.address import PostgresAddress, connect, load_psycopg
+from dispatcher.ledgers.postgres.server_check import sync_wait
 from dispatcher.ports import LedgerError
 
 if TYPE_CHECKING:
@@ -91,8 +92,4 @@ def _words(kind: str, event: str, standbys: str, holders: str | None) -> str:
             f"the server waits for a lock ({event}) that another session has: "
             f"{holders or 'it is not known which'}. Wait for its end, or end it"
         )
-    return (
-        "the server waits for a synchronous standby to confirm this commit "
-        f"(synchronous_standby_names = '{standbys}'). Start the standby; to go on without one an "
-        "administrator changes that setting, see docs/high-availability.md"
-    )
+    return sync_wait(standbys)
