@@ -12,8 +12,10 @@ from dispatcher.ledgers.postgres import waits, watchdog
 from dispatcher.ledgers.postgres.address import connect
 from dispatcher.ledgers.postgres.online_check import check_database
 from dispatcher.ledgers.postgres.operator_connection import OperatorConnection, migrate_database
+from dispatcher.ledgers.postgres.operator_store import PostgresOperatorStore
 from dispatcher.ledgers.postgres.store import PostgresStore
 from dispatcher.ports import LedgerAwayError, LedgerError
+from dispatcher.ports.orders import PauseOrder
 from tests.support.forked_process import Forked, clean_environment
 from tests.support.servers.postgres import PASSWORD
 from tests.support.servers.shared import on
@@ -136,6 +138,25 @@ def test_a_migration_that_waits_for_a_lock_says_who_has_it(address, soon, caplog
     (line,) = said(caplog)
     assert f"a lock (advisory) that another session has: somebody else (pid {pid}, user" in line
     assert caplog.records[0].levelno == logging.WARNING
+
+
+def test_an_order_is_not_waited_for_without_an_end(
+    ledger_databases, postgres_server, soon, monkeypatch
+):
+    """A pause in an emergency: its effect is there, but a failover may take it back."""
+    monkeypatch.setattr(waits, "GIVE_UP_SECONDS", 0.5)
+    address = ledger_databases.create()
+    with connect(address) as server:
+        server.execute("INSERT INTO dispatcher.campaign (name, created_at) VALUES ('a', 0)")
+    with without_standby(postgres_server):
+        store = PostgresOperatorStore(address)
+        with pytest.raises(LedgerError, match=r"synchronous standby .* may have done") as error:
+            store.order(PauseOrder("a"))
+        assert "end the dispatchers" in str(error.value)
+    paused = "SELECT 1 FROM dispatcher.campaign WHERE paused_at IS NOT NULL"
+    with connect(address) as server:
+        until(lambda: server.execute(paused).fetchall())
+    ledger_databases.drop(address)
 
 
 def test_a_command_that_waits_for_a_lock_says_who_has_it(address, soon, caplog):

@@ -17,7 +17,8 @@ from dispatcher.ledgers.postgres.migrations import (
     check_schema,
     migrate,
 )
-from dispatcher.ledgers.postgres.waits import say_waits
+from dispatcher.ledgers.postgres.waits import WaitReport
+from dispatcher.ports import LedgerError
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -35,7 +36,7 @@ def migrate_database(address: PostgresAddress) -> Migrated:
 
     """
     connection = connect(address, application_name=APPLICATION, statement_seconds=0)
-    say_waits(connection, address)
+    WaitReport(connection, address)
     try:
         return migrate(connection, address)
     finally:
@@ -57,7 +58,8 @@ def has_ledger(address: PostgresAddress) -> bool:
 class OperatorConnection:
     """A connection to a ledger of this version. It may read and write for as long as it takes.
 
-    If that is because the server waits, standard error says what for.
+    If that is because the server waits, standard error says what for. For a synchronous standby it
+    waits `GIVE_UP_SECONDS`.
 
     ``may_be_empty`` accepts a database without a ledger; see `has_ledger`.
 
@@ -73,7 +75,7 @@ class OperatorConnection:
         self._connection = connect(
             address, read_only=read_only, application_name=APPLICATION, statement_seconds=0
         )
-        say_waits(self._connection, address)
+        self._waits = WaitReport(self._connection, address, gives_up=True)
         try:
             with self.errors() as connection:
                 self.has_ledger = check_schema(connection, address, reads=read_only)
@@ -97,4 +99,15 @@ class OperatorConnection:
         try:
             yield self._connection
         except psycopg.Error as error:
+            if self._waits.gave_up_on:
+                raise _unconfirmed(self._address, self._waits.gave_up_on) from None
             raise translate_error(self._address, error) from None
+
+
+def _unconfirmed(address: PostgresAddress, words: str) -> LedgerError:
+    return ledger_error(
+        address,
+        f"{words}. This command waits no longer. The server may have done what it was to do, so it "
+        "may have its effect when the standby is back: look at `dispatcher status`, and repeat the "
+        "command then. To stop all sends at once end the dispatchers",
+    )

@@ -30,7 +30,7 @@ from dispatcher.ledgers.postgres.moves import read_server_move, write_server_mov
 from dispatcher.ledgers.postgres.pages import cursor_text
 from dispatcher.ledgers.postgres.registration import register_location
 from dispatcher.ledgers.postgres.server_check import check_server
-from dispatcher.ledgers.postgres.waits import say_waits
+from dispatcher.ledgers.postgres.waits import WaitReport
 from dispatcher.ports import LedgerLockedError
 from dispatcher.ports.copying import Prepared
 
@@ -70,7 +70,7 @@ class ServerCopyLedger:
 
         """
         connection = connect(address, application_name="dispatcher copy", statement_seconds=0)
-        say_waits(connection, address)
+        WaitReport(connection, address)
         try:
             with _errors(address):
                 if create:
