@@ -71,6 +71,8 @@ class ErasureReport:
 
     ``known_before``: only hashes of an earlier erasure were found.
     ``in_log``: another program reads the store, so its log still contains what was erased.
+    ``not_vacuumed``: tables that this user may not vacuum, so that old versions of their rows still
+    contain what was erased.
     """
 
     contacts: int
@@ -78,6 +80,7 @@ class ErasureReport:
     refused: tuple[NotErased, ...] = ()
     known_before: bool = False
     in_log: bool = False
+    not_vacuumed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

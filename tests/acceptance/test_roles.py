@@ -79,7 +79,7 @@ def pair(roles, tmp_path):
 
 
 def test_a_run_and_every_command_need_no_more_than_the_role_of_runs(roles, pair, tmp_path):
-    """Also an erasure and pruning; the tables are the owner's alone."""
+    """Also pruning; the tables are the owner's alone, and so is their vacuum after an erasure."""
     code, said = pair.start("--once").ended()
     assert code == 4, said
     assert "run `dispatcher ledger migrate` as the role that owns them" in said
@@ -103,11 +103,18 @@ def test_a_run_and_every_command_need_no_more_than_the_role_of_runs(roles, pair,
         ("resume",),
         ("ledger", "verify"),
         ("ledger", "prune", "--older-than", "1d"),
-        ("ledger", "forget", key),
         ("ledger", "migrate"),
     ]
     ended = {words: roles.command("run", *words) for words in commands}
     assert {words: end for words, end in ended.items() if end[0] or "ermission" in end[1]} == {}
+    code, said = roles.command("run", "ledger", "forget", key)
+    assert (code, "1 contact and 0 rejected rows were erased" in said) == (4, True)
+    assert "as the role that owns them, or let it execute VACUUM (ANALYZE) dispatcher.co" in said
+    vacuumed = "SELECT count(last_vacuum) FROM pg_stat_user_tables WHERE schemaname = 'dispatcher'"
+    assert pair.rows(vacuumed) == [(0,)]
+    code, said = roles.command("owner", "ledger", "forget", key)
+    assert (code, said) == (0, "Nothing is left to erase: the ledger has only a hash of it.\n")
+    assert pair.rows(vacuumed) == [(4,)]
     assert roles.rights("run") == {"SELECT", "INSERT", "UPDATE", "DELETE"}
     for statement in ("DROP TABLE dispatcher.contact", "CREATE TABLE dispatcher.mine (a int)"):
         roles.refuses("run", statement)

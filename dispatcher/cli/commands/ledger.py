@@ -155,7 +155,7 @@ def forget(
     CONTACT is a contact's key, or the id of a conversation. Contacts that were not sent yet are
     skipped. Everything that identifies the person is removed; hashes of keys and ids stay, so
     that the person never becomes a new contact again. The exit code is 4 if a send to the person
-    is still in progress.
+    is still in progress, or if something still contains what was erased.
     """
     if (contact is None) == (external_contact is None):
         raise click.UsageError("name either CONTACT or --external-contact ID")
@@ -232,7 +232,7 @@ def migrate(options: ConfigOptions) -> int:
 def _report_erasure(place: LedgerPlace, target: ErasureTarget, forgotten: ErasureReport) -> int:
     if forgotten.known_before:
         click.echo("Nothing is left to erase: the ledger has only a hash of it.")
-        return ExitCode.DONE
+        return _report_left_over(place, forgotten)
     if not (forgotten.contacts or forgotten.rejected or forgotten.refused):
         other = "" if target.is_external else ", or name the person with --external-contact"
         raise LedgerError(
@@ -242,6 +242,11 @@ def _report_erasure(place: LedgerPlace, target: ErasureTarget, forgotten: Erasur
         f"{plural(forgotten.contacts, 'contact')} and "
         f"{plural(forgotten.rejected, 'rejected row')} were erased."
     )
+    return _report_left_over(place, forgotten)
+
+
+def _report_left_over(place: LedgerPlace, forgotten: ErasureReport) -> int:
+    """Say what was not erased, and why; return the exit code."""
     for contact in forgotten.refused:
         say(
             f"dispatcher: contact {contact.id} of campaign {contact.campaign} was kept: "
@@ -252,7 +257,14 @@ def _report_erasure(place: LedgerPlace, target: ErasureTarget, forgotten: Erasur
             f"dispatcher: ledger {place}: another program reads it, so its log still contains what "
             "was erased; close that program and run this command again"
         )
-    return ExitCode.DONE if not (forgotten.in_log or forgotten.refused) else ExitCode.LEDGER
+    if forgotten.not_vacuumed:
+        say(
+            f"dispatcher: ledger {place}: this user may not vacuum the tables, so old versions of "
+            "rows still contain what was erased; run this command again as the role that owns "
+            f"them, or let it execute VACUUM (ANALYZE) {', '.join(forgotten.not_vacuumed)}"
+        )
+    left = forgotten.in_log or forgotten.refused or forgotten.not_vacuumed
+    return ExitCode.LEDGER if left else ExitCode.DONE
 
 
 @contextmanager

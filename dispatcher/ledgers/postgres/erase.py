@@ -32,6 +32,7 @@ from dispatcher.ports.care import (
 
 if TYPE_CHECKING:
     from psycopg import Connection
+    from psycopg.errors import Diagnostic
 
 _OPEN = (Status.READY, Status.CLAIMED, Status.PARKED)
 """Contacts of these statuses become skipped; all others keep theirs."""
@@ -48,7 +49,8 @@ def erase_person(
     """Erase a person from contacts, lineage and rejected rows of every campaign.
 
     Each contact is one transaction. A contact that a run has claimed is refused. Afterwards the
-    tables are vacuumed, if this user may: old versions of rows, and samples of the planner, go.
+    tables are vacuumed, if this user may: old versions of rows, and samples of the planner, go. So
+    they are also if all of it was erased before.
 
     Raises:
         LedgerError: there is no such campaign, or the key names several persons.
@@ -67,10 +69,33 @@ def erase_person(
     found = (target.name, *identity.keys, *identity.conversations, *identity.externals)
     names = {form for name in found for form in spellings(name)}
     rejected = _erase_rejected_rows(connection, names)
-    for table in _CLEANED if erased or rejected else ():
-        connection.execute(f"VACUUM (ANALYZE) dispatcher.{table}")
     known_before = not (erased or rejected or refused) and _was_known(connection, target)
-    return ErasureReport(erased, rejected, tuple(refused), known_before)
+    is_cleaned = erased or rejected or known_before  # another user may not have been permitted to
+    skipped = _vacuum(connection) if is_cleaned else ()
+    return ErasureReport(
+        erased, rejected, tuple(refused), known_before, not_vacuumed=tuple(skipped)
+    )
+
+
+def _vacuum(connection: "Connection[Any]") -> Iterable[str]:
+    """Remove old versions of rows and samples of the planner; return the tables that are skipped.
+
+    The server skips what this user may not vacuum, with a warning alone.
+    """
+    skipped: list[str] = []
+    severities: list[str | None] = []
+
+    def note(said: "Diagnostic") -> None:
+        severities.append(said.severity_nonlocalized)
+
+    connection.add_notice_handler(note)
+    for table in _CLEANED:
+        severities.clear()
+        connection.execute(f"VACUUM (ANALYZE) dispatcher.{table}")
+        if "WARNING" in severities:
+            skipped.append(f"dispatcher.{table}")
+    connection.remove_notice_handler(note)
+    return skipped
 
 
 class _DatabaseRecords:
