@@ -9,6 +9,7 @@ from dispatcher.ledgers.postgres.address import (
     load_psycopg,
     translate_error,
 )
+from dispatcher.ledgers.postgres.hosts import single_hosts
 from dispatcher.ledgers.postgres.migrations import check_functions, check_schema
 from dispatcher.ledgers.postgres.operator_connection import APPLICATION
 from dispatcher.ledgers.postgres.operator_store import find_runs
@@ -27,7 +28,22 @@ _LACKS = """
         nspname = 'dispatcher' AND relkind = 'r'
         AND NOT has_table_privilege(pg_class.oid, privilege)
         AND NOT (relname = 'store' AND privilege IN ('INSERT', 'DELETE'))
-    ORDER BY relname, privilege
+    UNION ALL
+    SELECT 'SELECT on dispatcher.' || relname FROM pg_class
+    WHERE
+        relnamespace = 'dispatcher'::regnamespace AND relkind = 'v'
+        AND NOT has_table_privilege(oid, 'SELECT')
+    UNION ALL
+    SELECT 'USAGE on sequence dispatcher.' || relname FROM pg_class
+    WHERE
+        relnamespace = 'dispatcher'::regnamespace
+        AND CASE WHEN relkind = 'S' THEN NOT has_sequence_privilege(oid, 'USAGE') ELSE false END
+    UNION ALL
+    SELECT 'EXECUTE on function dispatcher.' || proname FROM pg_proc
+    WHERE
+        pronamespace = 'dispatcher'::regnamespace
+        AND NOT has_function_privilege(pg_proc.oid, 'EXECUTE')
+    ORDER BY 1
 """
 _MAY_REPLACE = """
     SELECT COALESCE(bool_and(pg_has_role(proowner, 'USAGE')), true) FROM pg_proc
@@ -39,6 +55,8 @@ _ENCRYPTION = "SELECT COALESCE((SELECT version FROM pg_stat_ssl WHERE pid = pg_b
 def check_database(address: PostgresAddress) -> str:
     """Return in words what is there; nothing is written.
 
+    Each host of the URL is tried alone, too: a run needs the others after a failover.
+
     Raises:
         LedgerError: a run could not use it; the message says what to do.
 
@@ -48,11 +66,15 @@ def check_database(address: PostgresAddress) -> str:
     try:
         check_server(connection, address)
         has_ledger = check_schema(connection, address)
-        return _describe(connection, address, has_ledger=has_ledger)
+        found = _describe(connection, address, has_ledger=has_ledger)
     except psycopg.Error as error:
         raise translate_error(address, error) from None
     finally:
         connection.close()
+    hosts = single_hosts(address)
+    for host in hosts:
+        connect(host, read_only=True, application_name=APPLICATION).close()
+    return f"{found}; all {len(hosts)} hosts let this user in" if hosts else found
 
 
 def _describe(connection: "Connection[Any]", address: PostgresAddress, *, has_ledger: bool) -> str:
