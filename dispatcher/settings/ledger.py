@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -51,6 +51,13 @@ def database_of(url: str) -> str:
     options = parse_qs(parts.query)
     named = options.get("dbname") or options.get("service") or [parts.path.strip("/")]
     return named[-1]
+
+
+def user_of(url: str) -> str:
+    """Return the user that a URL of libpq names; empty if it names none."""
+    authority = re.split(r"[/?]", url.partition("://")[2], maxsplit=1)[0]
+    named = parse_qs(urlsplit(_without_hosts(url)).query).get("user")
+    return named[-1] if named else unquote(authority.rpartition("@")[0])
 
 
 def hosts_of(url: str) -> list[str]:

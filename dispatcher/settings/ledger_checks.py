@@ -8,22 +8,41 @@ from dispatcher.settings.credentials import is_installed
 from dispatcher.settings.cross_checks import Check, Finding
 from dispatcher.settings.key_paths import KeyPath
 from dispatcher.settings.layers import Layers
-from dispatcher.settings.ledger import OF_A_FILE, OF_A_SERVER, SERVER_URL, LedgerSettings
+from dispatcher.settings.ledger import (
+    OF_A_FILE,
+    OF_A_SERVER,
+    SERVER_URL,
+    LedgerSettings,
+    user_of,
+)
 from dispatcher.settings.model import Settings
+from dispatcher.settings.value_sources import ENVIRONMENT, SET
 
 DRIVER = "psycopg"
 """What the extra ``postgres`` installs for the ledger."""
 
 
 def choose_ledger(layers: Layers, flags: Mapping[str, object]) -> None:
-    """Remove the keys of the other kind of ledger if ``--ledger`` names one."""
+    """Remove the keys that do not belong to the ledger that ``--ledger`` names.
+
+    These are those of the other kind, and the password in the configuration if its user is another
+    one. A password of the environment stays.
+    """
     others: tuple[str, ...] = ()
-    if flags.get("ledger.url") is not None:
-        others = OF_A_FILE
+    if (url := flags.get("ledger.url")) is not None:
+        others = (*OF_A_FILE, *_passwords_of_others(layers, str(url)))
     elif flags.get("ledger.path") is not None:
         others = ("url", *OF_A_SERVER)
     for key in others:
         layers.pop(("ledger", key))
+
+
+def _passwords_of_others(layers: Layers, url: str) -> Iterator[str]:
+    configured = layers.values.get(("ledger", "url"))
+    if isinstance(configured, str) and user_of(configured) != user_of(url):
+        for key in ("password_file", "password_variable"):
+            if layers.origins.get(("ledger", key)) not in (None, ENVIRONMENT, SET):
+                yield key
 
 
 def ledger_flag(ledger: str | None) -> dict[str, object]:

@@ -42,6 +42,22 @@ def test_a_url_is_the_ledger(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("user", "kept"),
+    [("dispatcher@", True), ("dispa%74cher@", True), ("dispatcher_read@", False), ("", False)],
+)
+def test_the_password_of_the_configuration_is_that_of_its_user(tmp_path, user, kept):
+    """It is not sent for another user, whom --ledger names; a password of the environment is."""
+    config = tmp_path / "dispatcher.toml"
+    config.write_text(f'campaign = "c"\nledger = {{ url = "{URL}", password_file = "/run/owner" }}')
+    flags = {"ledger.url": f"postgresql://{user}db-1.example.com/ledger"}
+    found = load(config, env={}, flags=flags, purpose="status").ledger
+    assert found.password_file == ("/run/owner" if kept else "")
+    env = {"DISPATCHER__LEDGER__PASSWORD_FILE": "/run/reader"}
+    found = load(config, env=env, flags=flags, purpose="status").ledger
+    assert found.password_file == "/run/reader"
+
+
+@pytest.mark.parametrize(
     "secret",
     [
         "postgresql://u:hidden@h/d",
