@@ -12,6 +12,8 @@ class Leadership:
 
     def __init__(self, log: Any) -> None:
         self.leading = False
+        self.has_waited = False
+        """Whether other daemons have had leases of this run since it began."""
         self.held: Sequence[HeldLease] = ()
         """The leases that other daemons have, while this run waits."""
         self._log = log
@@ -22,7 +24,7 @@ class Leadership:
         is_new = [(one.lease, one.daemon) for one in held] != [
             (one.lease, one.daemon) for one in self.held
         ]
-        self.held = held
+        self.held, self.has_waited = held, True
         if self._waiting_since is None:
             self._waiting_since = time.monotonic()
         if is_new:

@@ -38,6 +38,7 @@ from dispatcher.app.service_status import ServiceStatus
 from dispatcher.app.sinks import start_sinks
 from dispatcher.app.snapshot import SnapshotTaker
 from dispatcher.app.standby import Standby
+from dispatcher.app.standby_count import StandbyCounter
 from dispatcher.app.store import open_store
 from dispatcher.app.telemetry import EVERY_CAMPAIGN, RunTelemetry
 from dispatcher.app.webhooks import Webhooks
@@ -169,6 +170,7 @@ class OneRun:
             if settings.ledger.url:  # others may see what it waits for
                 await self._report_health(stack)
                 self._ledger.report(stack)
+                StandbyCounter(self._ledger, self._leadership, self._telemetry).start(stack)
             opening = partial(open_store, settings, adopt=arguments.adopt)
             opened = partial(self._ledger.open, opening, settings.ledger, once=arguments.once)
             lead = partial(self._open_and_wait_for_leases, stack)

@@ -371,9 +371,17 @@ class LeaderState:
     is_standby: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class StandbysCounted:
+    """How many dispatchers of the same ledger have no lease and wait for one, by its leader."""
+
+    count: int
+
+
 Event = (
     RowsRead
     | LeaderState
+    | StandbysCounted
     | SinkLagged
     | PostAnswered
     | Answered

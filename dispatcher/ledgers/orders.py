@@ -31,6 +31,7 @@ from dispatcher.ports.questions import (
     ParkedContact,
     ParkedContacts,
     Question,
+    StandbyCount,
     StatusOf,
 )
 
@@ -112,6 +113,7 @@ _ANSWERS: Mapping[type[Question[Any]], Callable[[sqlite3.Connection, Any], Any]]
     DoubtsElsewhere: lambda connection, question: unsettled_elsewhere(
         connection, question.campaigns
     ),
+    StandbyCount: lambda _connection, _question: 0,
     LeasesNow: lambda _connection, _question: (),  # the lock of the file is all there is
 }
 """What answers each kind of question."""

@@ -95,6 +95,11 @@ class DoubtsElsewhere(Question[Mapping[str, int]]):
 
 
 @dataclass(frozen=True, slots=True)
+class StandbyCount(Question[int]):
+    """How many daemons wait for leases that others have."""
+
+
+@dataclass(frozen=True, slots=True)
 class LeasesNow(Question[Sequence[HeldLease]]):
     """The leases that daemons have, by kind and name; empty for a store that has no leases."""
 

@@ -8,6 +8,8 @@ _AWAY_WITHIN = 150.0
 """Half a minute until the daemon names the cause, a bucket, and a minute."""
 _NO_LEADER_WITHIN = 210.0
 """The window of the monitor, a bucket, and a minute."""
+_NO_STANDBY_WITHIN = 390.0
+"""The window of the monitor, a bucket, and a minute."""
 _NOBODY_LEADS = frozenset({"no_leader"})
 """A leader that cannot renew its leases does not lead any more."""
 
@@ -29,6 +31,11 @@ FAULTS = (
             at(_BEGIN, "stop"), at(_BEGIN + 2, "start_other"),
             at(_BEGIN + 12, "start"), at(_BEGIN + 12, "start_second"),
         ),
+    ),
+    World(
+        "no_standby", "the leader is killed, its standby leads, and no other one comes", 480,
+        monitor="no_standby", within=_NO_STANDBY_WITHIN, fault_at=60, server="up",
+        actions=(at(10, "start_second"), at(60, "kill")),
     ),
 )  # fmt: skip
 

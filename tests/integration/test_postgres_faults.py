@@ -29,7 +29,7 @@ from dispatcher.ports import (
     Settlement,
     Stream,
 )
-from dispatcher.ports.questions import BEGINNING, LineageRows
+from dispatcher.ports.questions import BEGINNING, LineageRows, StandbyCount
 from tests.support.pg_messages import Back, Front
 from tests.support.pg_proxy import Does, Rule, pg_proxy
 from tests.support.postgres_ledger import address_of
@@ -310,6 +310,19 @@ async def test_a_standby_that_has_lost_nothing_but_looks_goes_on(open_store, pro
     assert not await standby.try_take([lease])
     ledger = await standby.campaign("a")
     await ledger.admit(Batch(contacts(1)), NOW, 0)
+
+
+async def test_standbys_are_counted_by_the_database(open_store, direct):
+    """A leader is none, and neither is one that has ended."""
+    leader = await open_store(direct)
+    await leader.campaign("a")
+    assert await leader.look(StandbyCount()) == 0
+    ending, waiting = await open_store(direct), await open_store(direct)
+    assert await leader.look(StandbyCount()) == 2
+    await ending.close()
+    assert await leader.look(StandbyCount()) == 1
+    await waiting.close()
+    assert await leader.look(StandbyCount()) == 0
 
 
 async def test_a_standby_that_has_taken_over_has_something_to_lose(open_store, proxy, direct):

@@ -87,9 +87,11 @@ def test_a_standby_sends_that_it_does_not_lead_and_nothing_else():
         names = {metric.name for metric in receiver.metrics}
         sink.begin("daemon")
         sink.emit(e.LeaderState(leading=True))
+        sink.emit(e.StandbysCounted(2))
         assert sink.close()
         receiver.settle(0.1)
     assert names == {"dispatcher.leader", "dispatcher.ledger.away"}
+    assert [it.value for it in receiver.metrics if it.name == "dispatcher.standbys"] == [2]
     leads = [metric.value for metric in receiver.metrics if metric.name == "dispatcher.leader"]
     assert leads == [0, 1]
     assert receiver.total("dispatcher.run.started", "mode:daemon") == 1

@@ -124,9 +124,26 @@ def test_the_worlds_are_those_that_the_project_promises():
 
 
 def test_what_only_a_ledger_on_a_server_has_is_played():
-    """Its two monitors have a world, and one without their fault."""
+    """Its monitors have a world each, and one without their fault."""
     on_server = [world for world in WORLDS.values() if world.server]
-    assert {world.monitor for world in on_server} == {"ledger_away", "no_leader", ""}
+    assert {world.monitor for world in on_server} == {
+        "ledger_away", "no_leader", "no_standby", "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("without", "fires"), [(240, False), (400, True)])
+def test_a_standby_that_is_replaced_within_minutes_is_not_missed(without, fires):
+    """As in a rollout; the leader counts every 15 seconds, from when it has seen one."""
+    counted = [1] * 8 + [0] * (without // 15) + [1] * 8
+    lines = [
+        (30.0 + 15 * number, f"dispatcher.standbys:{count}|g|#env:e,service:s,campaign:c\n")
+        for number, count in enumerate(counted)
+    ]
+    end = 45 + 15 * len(counted)
+    played = Capture("h", float(end), lines)
+    (shipped,) = [one for one in load(MONITORS) if one.key == "no_standby"]
+    row = judge(World("h", "healthy", end), played, (shipped,))
+    assert bool(row.mistakes) is fires
 
 
 def test_a_second_machine_has_series_of_its_own():

@@ -18,6 +18,7 @@ from dispatcher.ports.questions import (
     ParkedContact,
     ParkedContacts,
     Question,
+    StandbyCount,
     StatusOf,
 )
 
@@ -88,5 +89,6 @@ _ANSWERS: Mapping[type[Question[Any]], Callable[["Connection[Any]", Any], Any]] 
     HistoryOf: _history,
     DoubtsElsewhere: _doubts_elsewhere,
     LeasesNow: _leases,
+    StandbyCount: lambda connection, _: int(fetch_all(connection, QUESTIONS["standbys"])[0][0]),
 }
 """What answers each kind of question."""

@@ -78,6 +78,7 @@ GAUGES: Mapping[str, tuple[str, ...]] = {
     "ledger.commit": (),
     "ledger.away": (),
     "leader": (),
+    "standbys": (),
     "loop.lag": (),
     "halted": ("reason",),
     "halted.seconds": ("reason",),

@@ -211,6 +211,13 @@ SELECT
 FROM dispatcher.lease INNER JOIN dispatcher.daemon ON daemon.id = lease.daemon_id
 ORDER BY lease.kind, lease.name
 
+-- name: standbys
+-- Runs whose leases would not have run out, and that have none.
+SELECT count(*) FROM dispatcher.daemon
+WHERE
+    NOT fenced AND lease_until > clock_timestamp()
+    AND NOT EXISTS (SELECT 1 FROM dispatcher.lease WHERE lease.daemon_id = daemon.id)
+
 -- name: socket
 -- Where the latest run of a machine takes commands; one that has campaigns comes first.
 SELECT socket FROM dispatcher.daemon
