@@ -1,6 +1,8 @@
 """Each role of deploy/roles.sql can do everything that it is for, and nothing else."""
 
+import os
 import re
+import subprocess
 import uuid
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from dispatcher.sandbox.contact_files import write_contacts
 from tests.support.forked_process import Forked, clean_environment
-from tests.support.servers.postgres import PASSWORD
+from tests.support.servers.postgres import PASSWORD, binaries
 from tests.support.servers.shared import on
 from tests.support.two_daemons import two_daemons
 
@@ -25,9 +27,23 @@ class Roles:
     def __init__(self, server):
         self.database = server.database()
         self._mark = f"r{uuid.uuid4().hex[:8]}"
-        self.database.execute(re.sub(r"dispatcher_(\w+)", rf"{self._mark}_\1", ROLES))
-        for role in ("owner", "run", "read"):
+        self.make()
+        for role in ("owner", "run", "read", "backup"):
             self.database.execute(f"ALTER ROLE {self._mark}_{role} PASSWORD '{PASSWORD}'")
+
+    def make(self, database=None):
+        """Execute roles.sql as an administrator."""
+        names = re.sub(r"dispatcher_(\w+)", rf"{self._mark}_\1", ROLES)
+        (database or self.database).execute(names)
+
+    def backup(self, role, file):
+        """Dump the ledger as a role; return the exit code and what was printed."""
+        options = ["--schema=dispatcher", "--format=custom", f"--file={file}"]
+        ended = subprocess.run(
+            [binaries() / "pg_dump", *options, self.url(role)], check=False, capture_output=True,
+            env={**os.environ, "PGPASSWORD": PASSWORD}, text=True,
+        )  # fmt: skip
+        return ended.returncode, ended.stderr
 
     def url(self, role):
         return (
@@ -140,3 +156,36 @@ def test_the_role_of_readers_reads_and_changes_nothing(roles, pair, tmp_path):
     assert code == 4, said
     assert "this user lacks a permission" in said
     roles.refuses("read", "SELECT dispatcher.leave(1)")
+
+
+def test_the_roles_are_made_again_and_beside_tables_that_are_there(roles, postgres_server):
+    """For a second ledger on the server, and for tables that another user has made before."""
+    second = postgres_server.database()
+    roles.make(second)
+    roles.make(second)
+    assert roles.command("owner", "ledger", "migrate")[0] == 0
+    for kind in ("TABLES", "SEQUENCES", "FUNCTIONS"):
+        take = f"REVOKE ALL ON ALL {kind} IN SCHEMA dispatcher FROM {{}}"
+        for role in ("run", "read", "backup"):
+            roles.database.execute(take.format(roles.url(role).split("//")[1].split("@")[0]))
+    roles.database.execute("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA dispatcher TO PUBLIC")
+    assert roles.command("read", "status")[0] == 4
+    roles.make()
+    assert roles.command("read", "status")[0] == 0
+    assert roles.rights("run") == {"SELECT", "INSERT", "UPDATE", "DELETE"}
+    roles.refuses("read", "SELECT dispatcher.leave(1)")
+
+
+def test_the_role_of_backups_can_dump_all_and_change_nothing(roles, tmp_path):
+    """Also what a migration has just made; the other roles cannot read the sequences."""
+    assert roles.command("owner", "ledger", "migrate")[0] == 0
+    file = tmp_path / "ledger.dump"
+    assert roles.backup("backup", file) == (0, "")
+    kept = subprocess.run(
+        [binaries() / "pg_restore", "--list", file], check=True, capture_output=True, text=True
+    ).stdout
+    for entry in ("TABLE DATA dispatcher contact", "SEQUENCE SET dispatcher contact_id_seq"):
+        assert entry in kept
+    assert roles.rights("backup") == {"SELECT"}
+    roles.refuses("backup", "SELECT dispatcher.leave(1)")
+    assert roles.backup("read", tmp_path / "none.dump")[0] != 0
