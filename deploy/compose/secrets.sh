@@ -4,7 +4,8 @@ set -eu
 cd "$(dirname "$0")"
 umask 077
 mkdir -p secrets
-for name in postgres-password replication-password owner-password ledger-password; do
+for name in postgres-password replication-password owner-password ledger-password \
+  read-password; do
   [ -e "secrets/$name" ] || openssl rand -hex 24 > "secrets/$name"
 done
 [ -e secrets/client-id ] || echo sandbox-client > secrets/client-id
