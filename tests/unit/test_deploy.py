@@ -54,7 +54,12 @@ MIGRATE = yaml.safe_load((KUBERNETES / "migrate.yaml").read_text())
 DEPLOYMENT = MANIFESTS["Deployment", "dispatcher"]["spec"]
 POD = DEPLOYMENT["template"]["spec"]
 CONTAINER = POD["containers"][0]
-CONFIGS = {one: (DEPLOY / one / "dispatcher.toml").read_text() for one in ("compose", "kubernetes")}
+CONFIGS = {
+    one: (DEPLOY / one / "dispatcher.toml").read_text()
+    for one in ("compose", "kubernetes", "systemd")
+}
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+"""The public authorities, in Debian and in the image."""
 
 
 def seconds(text):
@@ -63,7 +68,8 @@ def seconds(text):
 
 def secret_files(name):
     """The files with secrets that a configuration names."""
-    return {*re.findall(rf'"({SECRETS}[^"]+)"', CONFIGS[name])}
+    folder = "/etc/dispatcher" if name == "systemd" else SECRETS
+    return {*re.findall(rf'"({folder}[^"]+)"', CONFIGS[name])}
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +100,10 @@ def loaded(tmp_path, monkeypatch, made_secrets):
             path = Path(f"{tmp_path}{file}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(made_secrets.get(path.name, b"s"))
-        config = tmp_path / f"{name}.toml"
-        config.write_text(CONFIGS[name].replace(f'"{SECRETS}', f'"{tmp_path}{SECRETS}'))
+        config, text = tmp_path / f"{name}.toml", CONFIGS[name]
+        for file in secret_files(name):
+            text = text.replace(f'"{file}"', f'"{tmp_path}{file}"')
+        config.write_text(text.replace("/var/lib/dispatcher/contacts.csv", "contacts.csv"))
         return load(config, env=env or {})
 
     return load_config
@@ -108,9 +116,18 @@ def test_the_configurations_are_those_of_a_run_with_a_standby(name, loaded):
     url = re.match(r"postgresql://dispatcher_run@([^/]+)/ledger", settings.ledger.url)
     assert len(url[1].split(",")) == 2
     assert settings.ledger.durable == "replicated"
-    assert (settings.telemetry.health_host, settings.telemetry.health_port) == ("0.0.0.0", 8090)
+    assert settings.telemetry.health_port == 8090
+    assert (settings.telemetry.health_host == "0.0.0.0") is (name != "systemd")
     assert settings.credentials.source == "file"
     assert str(settings.control.socket) == "/run/dispatcher/control.sock"
+
+
+@pytest.mark.parametrize("name", ["kubernetes", "systemd"])
+def test_the_server_proves_who_it_is_with_a_file_that_is_there(name, loaded):
+    """Neither the driver nor libpq has its own; the image is built only with these."""
+    query = loaded(name).ledger.url.partition("?")[2]
+    assert query == f"sslmode=verify-full&sslrootcert={AUTHORITIES}"
+    assert f"test -s {AUTHORITIES}" in (DEPLOY / "Containerfile").read_text()
 
 
 def images():
@@ -248,6 +265,7 @@ def test_kubernetes_runs_two_that_one_disruption_leaves_one_of():
     assert DEPLOYMENT["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
     budget = MANIFESTS["PodDisruptionBudget", "dispatcher"]["spec"]
     assert budget["maxUnavailable"] == 1
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
     labels = DEPLOYMENT["template"]["metadata"]["labels"]
     (apart,) = POD["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     assert apart["topologyKey"] == "kubernetes.io/hostname"
@@ -338,24 +356,30 @@ def test_kustomize_takes_every_file():
 def test_only_the_migration_is_done_as_the_owner_of_the_tables(loaded):
     """With the same database; the role is one of roles.sql, and no dispatcher has its password."""
     job, service = pod_of(MIGRATE), SERVICES["migrate"]
+    for labelled in (MIGRATE, MIGRATE["spec"]["template"]):
+        ((label, name),) = labelled["metadata"]["labels"].items()
+        assert f" -l {label}={name}" in (ROOT / "docs" / "high-availability.md").read_text()
     assert job["args"][:2] == service["command"][:2] == ["ledger", "migrate"]
     owner = "postgresql://dispatcher_owner@"
     plain = "postgresql://dispatcher_run@"
     assert job["args"][3].replace(owner, plain) == loaded("kubernetes").ledger.url
     url = service["environment"]["DISPATCHER__LEDGER__URL"]
     assert url.replace(owner, plain) == loaded("compose").ledger.url
-    roles = re.findall(r"^CREATE ROLE (\w+)", (DEPLOY / "roles.sql").read_text(), re.MULTILINE)
-    assert roles == ["dispatcher_owner", "dispatcher_run", "dispatcher_read"]
+    (array,) = re.findall(r"ARRAY\[(.+?)\]", (DEPLOY / "roles.sql").read_text(), re.DOTALL)
+    roles = re.findall(r"'(\w+)'", array)
+    assert roles == [f"dispatcher_{name}" for name in ("owner", "run", "read", "backup")]
     documented = (ROOT / "docs" / "ledger-postgres.md").read_text()
     assert set(roles) == set(re.findall(r"dispatcher_\w+", documented))
     assert not [one for one in SERVICES["dispatcher-1"]["secrets"] if "owner" in one]
 
 
 UNIT = (DEPLOY / "systemd" / "dispatcher.service").read_text()
+OF_TWO = (DEPLOY / "systemd" / "two-machines.conf").read_text()
+"""What each of two machines adds to it."""
 
 
-def service_lines(key):
-    return re.findall(rf"^{key}=(.+)$", UNIT, re.MULTILINE)
+def service_lines(key, text=UNIT):
+    return re.findall(rf"^{key}=(.+)$", text, re.MULTILINE)
 
 
 def test_the_unit_is_that_of_the_documentation():
@@ -366,6 +390,36 @@ def test_the_unit_is_that_of_the_documentation():
     (prevented,) = service_lines("RestartPreventExitStatus")
     assert ExitCode.LEASE_LOST in RESTART_HELPS
     assert str(ExitCode.LEASE_LOST.value) not in prevented.split()
+
+
+def test_of_two_machines_each_is_started_again_after_an_outage_of_the_database():
+    """Without end, and after exit code 4; for the rest it is as the unit has it."""
+    assert service_lines("StartLimitIntervalSec", OF_TWO) == ["0"]
+    assert "\nRestartPreventExitStatus=\n" in OF_TWO
+    (alone,), (of_two,) = (
+        service_lines("RestartPreventExitStatus", text) for text in (UNIT, OF_TWO)
+    )
+    assert {*alone.split()} - {*of_two.split()} == {str(ExitCode.LEDGER.value)}
+    assert {*of_two.split()} < {*alone.split()}
+
+
+def test_two_machines_have_the_password_of_the_ledger_from_the_unit(loaded, tmp_path):
+    """Operators have that of the configuration, as root."""
+    (variable,) = service_lines("Environment", OF_TWO)
+    name, _, value = variable.partition("=")
+    (credential,) = service_lines("LoadCredential", OF_TWO)
+    file, _, source = credential.partition(":")
+    assert value == f"%d/{file}"
+    given = tmp_path / file
+    given.write_text("of systemd")
+    assert loaded("systemd", env={name: str(given)}).ledger.password_file == str(given)
+    assert loaded("systemd").ledger.password_file == f"{tmp_path}{source}"
+
+
+def test_every_file_for_systemd_is_installed_by_the_steps_of_the_readme():
+    text = (DEPLOY / "README.md").read_text()
+    files = [path.name for path in (DEPLOY / "systemd").iterdir()]
+    assert [name for name in files if f" deploy/systemd/{name}" not in text] == []
 
 
 async def test_the_unit_gives_the_credentials_as_files_of_systemd(tmp_path):
@@ -398,6 +452,9 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
     unit = tmp_path / "dispatcher.service"
     program = str(shutil.which("true"))
     unit.write_text(re.sub("/opt/dispatcher/bin/dispatcher", program, UNIT))
+    added = tmp_path / "dispatcher.service.d" / "two-machines.conf"
+    added.parent.mkdir()
+    added.write_text(OF_TWO)
     command = ["systemd-analyze", "verify", "--man=no", unit]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
