@@ -170,7 +170,10 @@ TEXTS: Mapping[Cause, CauseText] = {
         Priority.P1,
         Impact.STOPPED,
         (
-            "Look at the database: does a primary run, and can this machine reach it?",
+            (
+                "Look at the database: is its primary gone, or only its standby, for which commits "
+                "wait? If only the standby is gone, promote nothing: start it."
+            ),
             "The run goes on by itself when it answers; nothing is sent twice, and nothing lost.",
             "After `ledger.away_minutes` the run ends with exit code 4.",
         ),
@@ -377,6 +380,7 @@ TEXTS: Mapping[Cause, CauseText] = {
         (
             "Look at `ledger.commit` and at what else writes to the disk.",
             "Move the ledger to a local disk.",
+            "With PostgreSQL look at its disk, the network to it, and its synchronous standby.",
         ),
     ),
     Cause.TELEMETRY_LOSSY: CauseText(
