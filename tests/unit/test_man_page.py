@@ -46,7 +46,7 @@ def test_it_has_what_every_page_has():
 )
 def test_a_formatter_has_no_warning(command, tmp_path):
     if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} reads the page")
+        pytest.skip(f"{command[0]} is not installed")
     path = tmp_path / "dispatcher.1"
     path.write_text(PAGE)
     done = subprocess.run([*command, path], capture_output=True, text=True, check=False)
