@@ -19,7 +19,7 @@ from tests.support.servers.postgres import binaries, cluster_folder, free_port, 
 
 pytestmark = [
     pytest.mark.timeout(180),
-    pytest.mark.skipif(shutil.which("bash") is None, reason="the script is one of bash"),
+    pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed"),
 ]
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "compose" / "postgres" / "node.sh"

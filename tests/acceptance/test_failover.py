@@ -1,18 +1,15 @@
 """Two dispatchers on one ledger: who leads, who waits, and that nobody gets two messages."""
 
-import json
 import signal
-import socket
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 
 from dispatcher.domain.errors import ExitCode
 from tests.support import forked_process
+from tests.support.health import health
 from tests.support.pg_proxy import PgProxy
-from tests.support.servers.postgres import USER, postgres
+from tests.support.servers.postgres import USER, free_port, postgres
 from tests.support.two_clients import ENVIRONMENT, SCENARIO, SECOND_ID
 from tests.support.two_daemons import stop, two_daemons
 
@@ -35,21 +32,6 @@ def pair(tmp_path, server):
     with two_daemons(tmp_path, server.database(), per_second=40) as made:
         made.settings = {"engine.workers": WORKERS}
         yield made
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def health(port, page):
-    """The status of a page of the health, and its JSON."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{page}", timeout=5) as response:
-            return response.status, json.load(response)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
 
 
 def begin(pair, count, **settings):

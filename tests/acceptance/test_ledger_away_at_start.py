@@ -1,16 +1,13 @@
 """A run that begins before the server of its ledger answers: it waits, and says so."""
 
-import json
 import signal
-import socket
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 
 from dispatcher.domain.errors import ExitCode
-from tests.support.servers.postgres import Cluster, cluster_folder
+from tests.support.health import health
+from tests.support.servers.postgres import Cluster, cluster_folder, free_port
 from tests.support.two_daemons import two_daemons
 
 pytestmark = [pytest.mark.xdist_group("ledger away at start"), pytest.mark.timeout(120)]
@@ -38,23 +35,6 @@ def made(tmp_path, cluster):
     with two_daemons(tmp_path, database) as one:
         one.write(20)
         yield one
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def health(port, page):
-    """The status of a page of the health, and its JSON; 0 while nothing listens."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{page}", timeout=5) as response:
-            return response.status, json.load(response)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
-    except urllib.error.URLError:
-        return 0, {}
 
 
 def start_without(made, cluster, *more, **settings):
