@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -77,6 +78,7 @@ class _Workers:
 
 
 def pytest_configure(config):
+    _take_interrupts()
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(_Workers())
 
@@ -96,3 +98,12 @@ def pytest_collection_modifyitems(config, items):
     if config.getoption("loadgroup", default=False):
         marked = [item for item in items if item.get_closest_marker("xdist_group")]
         assert all("@" in item.nodeid for item in marked), "pytest-xdist passes over groups"
+
+
+def _take_interrupts():
+    """Take interrupts, which programs that start others in the background tell them to ignore.
+
+    Tests send them to this process and to its children, which would ignore them, too.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,7 +1,5 @@
 """Ledgers in databases of the test server: each test has one of its own."""
 
-import uuid
-
 from dispatcher.ledgers.postgres.address import PostgresAddress, connect
 from dispatcher.ledgers.postgres.migrations import migrate
 from tests.support.servers.postgres import PASSWORD, USER, Postgres
@@ -18,8 +16,7 @@ class LedgerDatabases:
 
     def __init__(self, server: Postgres) -> None:
         self.server = server
-        self._template = f"template_{uuid.uuid4().hex[:12]}"
-        server.execute(f'CREATE DATABASE "{self._template}"')
+        self._template = server.copy("template1", "template")
         address = address_of(server.port, self._template)
         connection = connect(address)
         migrate(connection, address)
@@ -27,17 +24,12 @@ class LedgerDatabases:
 
     def create(self, **more: object) -> PostgresAddress:
         """Return the address of a new database with an empty ledger."""
-        name = f"ledger_{uuid.uuid4().hex[:12]}"
-        self.server.execute(
-            f'CREATE DATABASE "{name}" TEMPLATE "{self._template}" STRATEGY wal_log'
-        )
-        return address_of(self.server.port, name, **more)
+        return address_of(self.server.port, self.server.copy(self._template, "ledger"), **more)
 
     def clone(self, address: PostgresAddress) -> PostgresAddress:
         """Return the address of a new database with all that is in another one."""
-        name, template = f"ledger_{uuid.uuid4().hex[:12]}", address.url.rpartition("/")[2]
-        self.server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
-        return address_of(self.server.port, name)
+        name = address.url.rpartition("/")[2]
+        return address_of(self.server.port, self.server.copy(name, "ledger"))
 
     def create_empty(self, **more: object) -> PostgresAddress:
         """Return the address of a new database without anything in it."""
