@@ -7,7 +7,7 @@
 #   make round-trip  from Snowflake and back, against a local server
 #   make picture  draw docs/demo.svg from a demo              make diagnose  faults by monitors
 #   make properties  1,000 examples of each property that has no number of its own (EXAMPLES=1000)
-#   make test-long  plays with PostgreSQL that are too long for make test
+#   make test-long  plays of minutes, most with PostgreSQL, that are too long for make test
 #   make test-postgres  the acceptance suites with ledgers in PostgreSQL
 #   make crash-posts  kill runs while clients repeat every post, compare
 #   make crash LEDGER=postgres  kill runs whose ledger is in PostgreSQL, and servers, compare
@@ -28,7 +28,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-WORKERS ?= 5
+WORKERS ?= 6
 FIRST_CALL ?= check
 KILLS ?= 50
 LEDGER ?= file

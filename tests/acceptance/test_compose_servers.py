@@ -139,6 +139,7 @@ def fail_over(old, new):
     new.value("CREATE TABLE sent_after_the_failover (a int)")
 
 
+@pytest.mark.long
 def test_a_primary_starts_when_its_peer_is_its_standby(pair):
     """Whichever is started first; without an answer of the other one nobody is primary."""
     db1, db2 = pair
@@ -171,6 +172,7 @@ def test_after_a_failover_only_the_new_primary_goes_on(pair):
     until(lambda: db1.value("SELECT to_regclass('sent_after_the_failover')") is not None)
 
 
+@pytest.mark.long
 def test_a_newer_server_is_never_told_to_remove_its_data(pair):
     """If somebody lets the old primary go on, its peer has commits that it lacks."""
     db1, db2 = pair
@@ -185,6 +187,7 @@ def test_a_newer_server_is_never_told_to_remove_its_data(pair):
     assert "timeline 2, and 1 there" in said
 
 
+@pytest.mark.long
 def test_a_server_that_has_begun_a_new_database_is_no_reason_to_remove_data(pair):
     """It was started with FIRST and an empty folder, while the other one was away."""
     db1, db2 = pair

@@ -52,6 +52,8 @@ TELLING = {
 """Points at which each broken build does its harm."""
 WORLDS = {"bound-without-lag": {"stragglers": True}, "watermark-is-now": {"beyond": True}}
 """The worlds that show what is wrong with a build whose harm is a wrong proof."""
+SLOW_HARM = ("bound-without-lag",)
+"""A build whose harm takes its stragglers, and several worlds; `make test-long` plays it."""
 WRITES_TWICE = ("intent-not-committed", "power-cut", *WORLDS)
 """Builds that write to somebody twice; the others lose somebody."""
 HARM_TRIES = 3
@@ -127,7 +129,10 @@ def test_every_point_is_played():
 
 
 @OTHERS
-@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize(
+    "broken",
+    [pytest.param(name, marks=pytest.mark.long if name in SLOW_HARM else ()) for name in BROKEN],
+)
 def test_the_harness_fails_for_a_broken_build(tmp_path, launcher, broken):
     """An intent, a settle or a batch that is not written, or not synced, is found out."""
     for number in range(HARM_TRIES if broken in WORLDS else 1):

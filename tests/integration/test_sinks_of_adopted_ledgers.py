@@ -77,7 +77,7 @@ def keys(case):
     return {key for key, _ in case.keys()}  # noqa: SIM118 - a case is no mapping
 
 
-@pytest.mark.parametrize("sent_before", [0, 3])
+@pytest.mark.parametrize("sent_before", [pytest.param(0, marks=pytest.mark.long), 3])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_sink_goes_on_although_its_target_is_ahead(place, kind, sent_before, request):
     """The target has all rows of the backup, and of what was sent after it and after the restore.

@@ -38,6 +38,9 @@ SLOW = (
     "sqlalchemy.dialects.sqlite",
 )
 """What commands import themselves, and slowly; it is imported once where the tests use it, too."""
+LONG_SECONDS = 86_400.0
+"""A time without a limit; a selector takes no longer one than some weeks."""
+IMPORT_SECONDS = 60.0
 
 
 def clean_environment() -> dict[str, str]:
@@ -92,7 +95,7 @@ class Forked:
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """Read what it says until its end, and return that of both streams."""
-        end = time.monotonic() + (1e9 if timeout is None else timeout)
+        end = time.monotonic() + (LONG_SECONDS if timeout is None else timeout)
         with selectors.DefaultSelector() as waiting:
             for stream in self._output:
                 if not stream.closed:
@@ -205,12 +208,23 @@ def _serve(number: int) -> None:
             if new := [name for name in body["imported"] if name not in sys.modules]:
                 for name in new:
                     importlib.import_module(name)
+                _wait_for_threads()
                 gc.freeze()
             if os.fork() == 0:
                 requests.close()
                 _watch(body, streams)
             for stream in streams:
                 os.close(stream)
+
+
+def _wait_for_threads() -> None:
+    """Wait for the threads of imports, such as those of Snowflake's connector.
+
+    A fork takes none of them along, and what one of them imports is then locked for ever.
+    """
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(IMPORT_SECONDS)
 
 
 def _next(requests: socket.socket) -> tuple[bytes, list[int]] | None:
