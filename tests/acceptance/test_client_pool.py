@@ -52,7 +52,7 @@ def status(played):
     return json.loads(told.stdout)["run"]
 
 
-@pytest.mark.parametrize("dialect", ["messaging", "genesys"])
+@pytest.mark.parametrize("dialect", [pytest.param("messaging", marks=pytest.mark.long), "genesys"])
 def test_one_client_loses_its_scope_and_the_other_goes_on(played):
     """The counters say which by its alias; once it is restored both finish the campaign."""
     process = played.start("--once")

@@ -2,7 +2,8 @@
 
 `make crash` kills hundreds of runs of one dialect, at every point in every world that has it; and
 it has worlds of two campaigns, and of runs that stop between an intent and its request. Here each
-point is played at least once, and few of them in several worlds.
+point is played at least once, and few of them in several worlds; another dialect is for
+`make test-long`.
 """
 
 import os
@@ -95,7 +96,7 @@ def assert_promise_kept(verdict: Verdict, *, doubt_allowed: bool = False):
         ("messaging", "folder", FOLDER_POINTS, 0),
         ("messaging", "kafka", KAFKA_POINTS, 1),
         ("messaging", "sql", SQL_POINTS, 1),
-        ("genesys", "glob", OF_THE_DIALECT, 0),
+        pytest.param("genesys", "glob", OF_THE_DIALECT, 0, marks=pytest.mark.long),
     ],
     indirect=["dialect"],
 )

@@ -36,7 +36,8 @@ def launcher():
 def test_a_row_is_there_once_wherever_an_export_is_killed(tmp_path, launcher, title):
     """New rows come between the kills, and an export that is killed also sends what was left.
 
-    `make sinks` has Snowflake, too, whose local server takes a second for each range.
+    `make sinks` has Snowflake, too, whose local server takes a second for each range; its broken
+    build is found by `make test-long`.
     """
     kills = 1
     with TARGETS[title](tmp_path) as sink:
@@ -48,7 +49,13 @@ def test_a_row_is_there_once_wherever_an_export_is_killed(tmp_path, launcher, ti
     assert outcome.rows > len(steps) * kills
 
 
-@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(name, marks=pytest.mark.long if TELLING[name][0] == WAREHOUSE else ())
+        for name in BROKEN
+    ],
+)
 def test_the_kills_find_a_broken_build(tmp_path, launcher, broken):
     """A cursor, an arrival or a name that does not keep the promise shows in the rows."""
     title, steps, wrong = TELLING[broken]

@@ -49,6 +49,7 @@ _CONTACTS = """
 SELECT contact.status, contact.reason, count(*) FROM dispatcher.contact_now AS contact
 GROUP BY 1, 2
 """
+_IN_DOUBT = "SELECT id FROM dispatcher.contact_now WHERE status = 'in_doubt'"
 
 
 @dataclass
@@ -204,6 +205,10 @@ class TwoDaemons:
     def statuses(self) -> Counter[tuple[str, str | None]]:
         """Return the number of contacts by status and reason."""
         return Counter({(status, reason): n for status, reason, n in self.rows(_CONTACTS)})
+
+    def in_doubt(self) -> set[int]:
+        """Return the ids of the contacts that are in doubt."""
+        return {id_ for (id_,) in self.rows(_IN_DOUBT)}
 
     def only_doubts_left(self) -> bool:
         """Return True if every contact is final or in doubt."""
