@@ -3,11 +3,14 @@
 import gc
 import os
 import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.distribution import Distribution
+from tests.support.memory_folder import use_memory
 from tests.support.servers.shared import (  # noqa: F401 - fixtures of all suites
     kafka_server,
     ledger_databases,
@@ -51,6 +54,13 @@ def pytest_collection():
         gc.set_threshold(*COLLECT_AFTER)
 
 
+@pytest.fixture
+def short_path():
+    """A folder whose path is short enough for a Unix socket in it, unlike that of ``tmp_path``."""
+    with tempfile.TemporaryDirectory(prefix="d-") as name:
+        yield Path(name)
+
+
 class _Rotated(pytest.Dir):
     """A folder whose modules each worker takes from another one on.
 
@@ -79,6 +89,7 @@ class _Workers:
 
 def pytest_configure(config):
     _take_interrupts()
+    use_memory()
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(_Workers())
 

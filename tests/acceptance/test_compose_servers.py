@@ -113,7 +113,7 @@ def streams(standby):
 @pytest.fixture
 def pair():
     """The first primary and its standby, which was started before it."""
-    with cluster_folder(in_memory=True) as folder:
+    with cluster_folder() as folder:
         text = SCRIPT.read_text().replace("/run/secrets", str(folder))
         for name, script in {**STAND_INS, "node.sh": text}.items():
             (folder / name).write_text(script if name == "node.sh" else f"#!/bin/bash\n{script}\n")

@@ -22,7 +22,7 @@ WORKERS = 16
 @pytest.fixture(scope="module")
 def server():
     """Databases of PostgreSQL."""
-    with postgres(fsync=True, in_memory=True) as running:
+    with postgres(fsync=True) as running:
         yield running
 
 

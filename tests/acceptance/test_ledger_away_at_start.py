@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.xdist_group("ledger away at start"), pytest.mark.timeo
 @pytest.fixture(scope="module")
 def cluster():
     """A server that each test starts."""
-    with cluster_folder(in_memory=True) as folder:
+    with cluster_folder() as folder:
         made = Cluster(folder, "fsync=on")
         made.create()
         try:

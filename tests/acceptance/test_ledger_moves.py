@@ -42,7 +42,7 @@ COUNT, WORKERS = 300, 20
 @pytest.fixture(scope="module")
 def server():
     """A server that is as durable as a run demands."""
-    with cluster_folder(in_memory=True) as folder:
+    with cluster_folder() as folder:
         cluster = Cluster(folder)
         cluster.create()
         try:

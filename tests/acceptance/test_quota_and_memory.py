@@ -2,7 +2,7 @@
 
 from benchmarks import memory, quota
 
-SECONDS = 4.0
+SECONDS = 6.0
 CASES = [case for case in quota.CASES if not (case.others or case.limiter or case.changes)]
 """What others take is learnt over some windows, and leaders change over some: the benchmark
 plays that."""

@@ -231,18 +231,18 @@ async def test_a_run_without_a_socket_takes_no_commands_and_says_so(tmp_path):
     await ledger.close()
 
 
-def test_a_path_that_is_too_long_is_exchanged_or_refused(tmp_path, monkeypatch):
+def test_a_path_that_is_too_long_is_exchanged_or_refused(short_path, monkeypatch):
     """The place beside the ledger gives way to a private one; one that was set does not."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    deep = tmp_path / ("d" * 120)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
+    deep = short_path / ("d" * 120)
     deep.mkdir()
     short = socket_path(deep / "ledger.db", "")
-    assert short.parent == tmp_path / f"dispatcher-{os.getuid()}"
+    assert short.parent == short_path / f"dispatcher-{os.getuid()}"
     assert stat.S_IMODE(short.parent.stat().st_mode) == 0o700
     assert socket_path(deep / "ledger.db", "") == short
     assert socket_path(deep / "other.db", "") != short
     with pytest.raises(ControlAddressError, match=r"control\.socket"):
-        socket_path(tmp_path / "ledger.db", str(deep / "s"))
+        socket_path(short_path / "ledger.db", str(deep / "s"))
     short.parent.chmod(0o755)
     with pytest.raises(ControlAddressError, match="open to others"):
         socket_path(deep / "ledger.db", "")

@@ -30,7 +30,7 @@ def numbers(pair, database):
 @pytest.mark.parametrize("synchronous", [True, False])
 def test_a_standby_is_promoted_with_what_it_has(synchronous):
     """A synchronous one has all; another one lacks what was held back."""
-    with postgres_pair("fsync=off", in_memory=True, synchronous=synchronous) as pair:
+    with postgres_pair("fsync=off", synchronous=synchronous) as pair:
         database = pair.primary.database()
         database.execute("CREATE TABLE number (n integer); INSERT INTO number VALUES (1)")
         if not synchronous:
@@ -53,7 +53,7 @@ def test_a_standby_is_promoted_with_what_it_has(synchronous):
 @pytest.mark.long
 def test_a_synchronous_commit_waits_for_the_standby():
     """It is not answered while the standby gets nothing."""
-    with postgres_pair("fsync=off", in_memory=True) as pair:
+    with postgres_pair("fsync=off") as pair:
         database = pair.primary.database()
         database.execute("CREATE TABLE number (n integer)")
         pair.hold_back()
@@ -70,7 +70,7 @@ def test_a_synchronous_commit_waits_for_the_standby():
 
 def test_a_run_waits_for_the_standby_though_its_commit_is_cancelled():
     """The server answers it as committed then, with a warning; the standby has it before a send."""
-    with postgres_pair("fsync=off", in_memory=True) as pair:
+    with postgres_pair("fsync=off") as pair:
         name = pair.primary.database().name
         address = address_of(pair.primary.port, name, lease_seconds=60.0, durable="replicated")
         session = Session(address, LeaseTenure(60.0), Availability(address), lambda _: None)

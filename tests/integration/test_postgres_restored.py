@@ -116,7 +116,7 @@ class Snapshot:
 
 @pytest.fixture(scope="module")
 def snapshot():
-    with cluster_folder(in_memory=True) as folder:
+    with cluster_folder() as folder:
         made = Snapshot(folder)
         made.cluster.create()
         made.cluster.start()
@@ -257,7 +257,7 @@ def wait_for_end_of_recovery(server):
 
 async def test_a_replica_that_takes_over_is_accepted_and_a_recovery_to_a_target_is_not():
     """Both begin a timeline, and all runs have ended. No machine knows the restored one."""
-    with cluster_folder(in_memory=True) as folder:
+    with cluster_folder() as folder:
         pair = PostgresPair(folder, synchronous=True, settings=("fsync=off",))
         try:
             name = pair.primary.database().name

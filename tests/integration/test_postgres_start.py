@@ -68,7 +68,7 @@ async def deliver(store, number):
 
 
 async def test_a_server_that_may_lose_what_it_confirms_is_refused(address):
-    with postgres(fsync=False, in_memory=True) as without:
+    with postgres(fsync=False) as without:
         unsafe = address_of(without.port, without.database().name)
         assert "fsync = off" in await refusal(replace(unsafe, checks_fsync=True))
     with changed(address, "synchronous_commit = local"):
@@ -81,7 +81,7 @@ async def test_replication_that_is_asked_for_must_be_there(address):
 
 async def test_a_provider_may_replicate_below_the_server():
     """It is not looked at then, nor are whole pages; but that the server writes to its disk is."""
-    with postgres("full_page_writes=off", fsync=True, in_memory=True) as server:
+    with postgres("full_page_writes=off", fsync=True) as server:
         address = replace(
             address_of(server.port, server.database().name), checks_fsync=True, durable="managed"
         )
@@ -89,7 +89,7 @@ async def test_a_provider_may_replicate_below_the_server():
         await store.close()
         for other in ("single", "replicated"):
             assert "full_page_writes = off" in await refusal(replace(address, durable=other))
-    with postgres(fsync=False, in_memory=True) as server:
+    with postgres(fsync=False) as server:
         unsafe = address_of(server.port, server.database().name)
         managed = replace(unsafe, checks_fsync=True, durable="managed")
         assert "fsync = off" in await refusal(managed)

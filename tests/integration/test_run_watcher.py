@@ -93,9 +93,9 @@ async def test_the_first_look_reports_what_is_wrong(path):
     assert "dispatcher status" in str(error.value)
 
 
-async def test_a_run_is_found_while_its_ledger_is_away(path, monkeypatch, tmp_path):
+async def test_a_run_is_found_while_its_ledger_is_away(path, monkeypatch, short_path):
     """Its socket is among those of this user; other ledgers' runs are passed over."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
 
     class Away:
         def socket(self):

@@ -90,7 +90,7 @@ def new_database() -> ServerLedger:
 def _server() -> Postgres:
     stack = ExitStack()
     atexit.register(stack.close)
-    return stack.enter_context(postgres(fsync=True, in_memory=True))
+    return stack.enter_context(postgres(fsync=True))
 
 
 def settings_of(ledger: AnyLedger) -> dict[str, object]:

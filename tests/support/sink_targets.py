@@ -41,7 +41,7 @@ class SinkInPlace:
 
 @contextmanager
 def _postgres(_: Path) -> Iterator[SinkInPlace]:
-    with postgres(in_memory=True) as server:
+    with postgres() as server:
         case = PostgresCase(server.database())
         settings = {"url": case.database.url, "password_variable": "SINK_PASSWORD"}
         yield SinkInPlace("sql", settings, case.keys, {"SINK_PASSWORD": PASSWORD})

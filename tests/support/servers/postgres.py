@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.lazy_imports import Lazily
+from tests.support.memory_folder import MEMORY
 
 psutil, psycopg = Lazily("psutil"), Lazily("psycopg")
 
@@ -25,10 +26,8 @@ USER, PASSWORD = "dispatcher", "pg-secret-4T"
 STARTS = 20
 PASSWORD_VARIABLE = "DISPATCHER_LEDGER_PASSWORD"
 """Where a run finds it if `ledger.password_variable` names it."""
-MEMORY, MEMORY_BYTES = Path("/dev/shm"), 8 << 30
-"""A file system in memory, and how much of it must be free: a new database takes 8 MB of it."""
-SMALL = ("shared_buffers=16MB",)
-"""What a server in memory has: its connections begin in half the time."""
+SMALL = ("shared_buffers=16MB", "dynamic_shared_memory_type=mmap")
+"""What a server in memory has: its connections begin in half the time, and a kill leaves no files."""
 
 
 @dataclass
@@ -108,7 +107,7 @@ class Cluster:
 
     def __init__(self, folder: Path, *settings: str) -> None:
         self.folder, self.data = folder, folder / "data"
-        self.server = Postgres(free_port(), memory=folder.is_relative_to(MEMORY))
+        self.server = Postgres(free_port(), memory=MEMORY in folder.parents)
         self.settings = (*(SMALL if self.server.memory else ()), *settings)
         self._process: subprocess.Popen[bytes] | None = None
         give(folder)
@@ -177,9 +176,9 @@ class Cluster:
 
 
 @contextmanager
-def postgres(*settings: str, fsync: bool = False, in_memory: bool = False) -> Iterator[Postgres]:
+def postgres(*settings: str, fsync: bool = False) -> Iterator[Postgres]:
     """Run a server for as long as the block lasts; without ``fsync`` it is for tests alone."""
-    with cluster_folder(in_memory=in_memory) as folder:
+    with cluster_folder() as folder:
         cluster = Cluster(folder, f"fsync={'on' if fsync else 'off'}", *settings)
         cluster.create()
         try:
@@ -189,24 +188,14 @@ def postgres(*settings: str, fsync: bool = False, in_memory: bool = False) -> It
 
 
 @contextmanager
-def cluster_folder(*, in_memory: bool = False) -> Iterator[Path]:
-    """Have a folder for the data of servers, with a path that is short enough for sockets.
-
-    With ``in_memory`` it is in memory if there is enough: a new database takes a tenth of the time.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=_memory() if in_memory else None))
+def cluster_folder() -> Iterator[Path]:
+    """Have a folder for the data of servers, with a path that is short enough for sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     folder.chmod(0o755)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _memory() -> Path | None:
-    """Return a folder in memory; None if there is none, or not enough memory."""
-    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MEMORY_BYTES:
-        return None
-    return MEMORY
 
 
 def binaries() -> Path:

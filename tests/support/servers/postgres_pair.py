@@ -123,11 +123,9 @@ class PostgresPair:
 
 
 @contextmanager
-def postgres_pair(
-    *settings: str, synchronous: bool = True, in_memory: bool = False
-) -> Iterator[PostgresPair]:
+def postgres_pair(*settings: str, synchronous: bool = True) -> Iterator[PostgresPair]:
     """Run a primary with its standby for as long as the block lasts."""
-    with cluster_folder(in_memory=in_memory) as folder:
+    with cluster_folder() as folder:
         pair = PostgresPair(folder, synchronous=synchronous, settings=settings)
         try:
             yield pair

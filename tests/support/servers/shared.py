@@ -42,7 +42,7 @@ def kafka_server() -> Iterator[Broker]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
     """Databases of PostgreSQL; runs refuse a server without fsync."""
-    with postgres(fsync=True, in_memory=True) as running:
+    with postgres(fsync=True) as running:
         yield running
 
 
