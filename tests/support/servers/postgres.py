@@ -27,7 +27,7 @@ STARTS = 20
 PASSWORD_VARIABLE = "DISPATCHER_LEDGER_PASSWORD"
 """Where a run finds it if `ledger.password_variable` names it."""
 SMALL = ("shared_buffers=16MB", "dynamic_shared_memory_type=mmap")
-"""What a server in memory has: its connections begin in half the time, and a kill leaves no files."""
+"""What a server in memory has: a connection begins in half the time, and a kill leaves no files."""
 
 
 @dataclass
