@@ -61,7 +61,8 @@ DECISIONS = st.sampled_from(
 HELD = {Status.CLAIMED, Status.SENDING, Status.IN_DOUBT}
 KEYS = st.sampled_from("abcdef") | st.text(st.characters(codec="utf-8"), max_size=2)
 TALKS = st.sampled_from([None, None, None, "shared"])
-PEOPLE = st.sampled_from([None, "a", "a", "b"])
+PEOPLE = st.sampled_from([None, "person-a", "person-a", "person-b"])
+"""No key: an operator may name a contact by its key or by its person."""
 LIMITS = st.builds(Limits, st.booleans(), st.integers(0, 2), st.floats(990, 1030))
 UNSETTLED = {Status.SENDING, Status.IN_DOUBT}
 DELIVERED = {Status.NOTIFIED, Status.OPENED}
