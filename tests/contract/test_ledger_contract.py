@@ -229,6 +229,16 @@ async def test_a_retracted_intent_can_be_made_again(ledger):
     assert await ledger.claim(1, NOW) == [claim]
 
 
+async def test_a_retracted_intent_leaves_what_was_learnt(ledger):
+    """Its attempts and its target stay, also if the next thing is a release, or the run is killed."""
+    (claim,) = (await ledger.admit(Batch(contacts(1)), NOW, 1)).claims
+    progress = Progress(attempts=2, target=Target("guest", is_guest_id=True))
+    await ledger.intend(replace(intent(claim), progress=progress))
+    await ledger.retract(claim.id)
+    await ledger.release([claim.id], {claim.id: NOW})
+    assert await ledger.claim(1, NOW) == [replace(claim, progress=progress)]
+
+
 async def test_refuses_what_the_status_does_not_permit(ledger):
     """An operation on a contact that is not where it should be fails and changes nothing."""
     (claim,) = (await ledger.admit(Batch(contacts(2)), NOW, 1)).claims

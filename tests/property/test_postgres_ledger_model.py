@@ -14,6 +14,7 @@ from dispatcher.ports import Limits
 from dispatcher.ports.care import PruneOrder
 from dispatcher.ports.orders import ReplayOrder, Selection
 from dispatcher.ports.questions import BEGINNING, ContactRows, LineageRows
+from tests.conftest import EXAMPLES
 from tests.property.test_ledger_model import CAMPAIGN, LedgerMachine, anybody, where
 from tests.support.servers.shared import on
 
@@ -129,7 +130,7 @@ def _databases(ledger_databases):
 
 TestPostgresLedgerModel = pytest.mark.slow(on("postgres_server")(PostgresLedgerMachine.TestCase))
 TestPostgresLedgerModel.settings = settings(
-    max_examples=5,
+    max_examples=max(5, EXAMPLES // 6),
     stateful_step_count=30,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

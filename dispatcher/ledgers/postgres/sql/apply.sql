@@ -196,15 +196,19 @@ BEGIN
             WHERE
                 unsettled.contact_id = it.id AND unsettled.daemon_id = p_me
                 AND unsettled.status = 'sending'
-            RETURNING unsettled.contact_id, unsettled.person
+            RETURNING unsettled.contact_id, unsettled.person, unsettled.progress
         ), forgotten AS (
             DELETE FROM dispatcher.reached USING sent
             WHERE reached.person = sent.person AND reached.contact_id = sent.contact_id
         ), known AS (
-            UPDATE dispatcher.contact SET person = sent.person FROM sent
+            UPDATE dispatcher.contact SET
+                person = COALESCE(sent.person, contact.person), progress = sent.progress
+            FROM sent
             WHERE
-                contact.id = sent.contact_id AND sent.person IS NOT NULL
-                AND contact.person IS DISTINCT FROM sent.person
+                contact.id = sent.contact_id AND (
+                    contact.person IS DISTINCT FROM COALESCE(sent.person, contact.person)
+                    OR contact.progress IS DISTINCT FROM sent.progress
+                )
         )
         SELECT array_agg(contact_id) INTO v_some FROM sent;
         v_done := v_done || v_some;
