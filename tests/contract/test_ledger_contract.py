@@ -230,7 +230,7 @@ async def test_a_retracted_intent_can_be_made_again(ledger):
 
 
 async def test_a_retracted_intent_leaves_what_was_learnt(ledger):
-    """Its attempts and its target stay, also if the next thing is a release, or the run is killed."""
+    """Its attempts and its target stay, whatever comes next."""
     (claim,) = (await ledger.admit(Batch(contacts(1)), NOW, 1)).claims
     progress = Progress(attempts=2, target=Target("guest", is_guest_id=True))
     await ledger.intend(replace(intent(claim), progress=progress))
