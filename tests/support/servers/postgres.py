@@ -60,10 +60,8 @@ class Postgres:
 
     def copy(self, template: str, kind: str) -> str:
         """Return the name of a new database with all that is in a template."""
-        name, strategy = (
-            f"{kind}_{uuid.uuid4().hex[:12]}",
-            "file_copy" if self.memory else "wal_log",
-        )
+        name = f"{kind}_{uuid.uuid4().hex[:12]}"
+        strategy = "file_copy" if self.memory else "wal_log"
         self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY {strategy}')
         return name
 
