@@ -7,9 +7,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from dispatcher.sandbox.contact_files import write_contacts
 from tests.support.forked_process import ROOT, clean_environment
@@ -70,23 +73,47 @@ def contacts(folder: Path, name: str, count: int, seed: int) -> Path:
 
 def measured(
     script: str, *arguments: object, environment: Mapping[str, str] | None = None,
-    root: Path = ROOT,
+    root: Path = ROOT, cores: set[int] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Run a script of this folder in a process of its own and return what it prints.
 
     ``environment`` is added to its variables. ``root`` is a checkout whose script and packages are
-    used.
+    used. ``cores`` are those that the process may use; by default those of this one.
     """
-    command = [sys.executable, str(root / "benchmarks" / script), *map(str, arguments)]
+    module = script.removesuffix(".py").replace("/", ".")
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
     paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {**clean_environment(), **CREDENTIALS, "PYTHONPATH": os.pathsep.join(paths)}
     variables |= environment or {}
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=root, env=variables
-    )
+    with _on_cores(cores):
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=root, env=variables
+        )
     if done.returncode:
         raise RuntimeError(f"{script} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+@contextmanager
+def _on_cores(cores: set[int] | None) -> Iterator[None]:
+    """Let the processes that are started in the block use these cores alone."""
+    if cores is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def move_to_cores(process_id: int, cores: set[int]) -> None:
+    """Let a process that runs, and its children, use these cores alone."""
+    process = psutil.Process(process_id)
+    for one in (process, *process.children(recursive=True)):
+        for thread in one.threads():
+            os.sched_setaffinity(thread.id, cores)
 
 
 def as_environment(settings: Mapping[str, object]) -> dict[str, str]:

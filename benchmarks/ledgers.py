@@ -7,6 +7,8 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from benchmarks.harness import (
     keep,
     measured,
     median,
+    move_to_cores,
     table,
     write_config,
 )
@@ -36,7 +39,10 @@ from tests.support.servers.postgres import PASSWORD, USER, Postgres, postgres
 KINDS = ("file", "postgres")
 WORKERS = 64
 PROMISED = 0.9
-"""A daemon with a database sends so many contacts of those that one with a file sends, and more."""
+"""A daemon with a database sends so many contacts of those that one with a file sends, and more, if
+either daemon has the same core for itself, and the database and the platform are elsewhere."""
+SHARED, APART = "all on the same cores", "the dispatcher on a core of its own"
+ALONE, WHOLE = "ledger alone", "whole run"
 _SETTLED_ONCE = NEW.count_send()
 _BATCH = 500
 
@@ -45,38 +51,77 @@ def run(count: int, repeats: int, ledger: str = "") -> dict[str, Any]:
     """Measure, print the table, and return the result; ``ledger`` is one kind alone."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     kinds = (ledger,) if ledger else KINDS
-    figures: dict[str, dict[str, list[dict[str, float]]]] = {
-        name: {kind: [] for kind in kinds} for name in ("ledger alone", "whole run")
-    }
+    figures: Figures = {}
+    for layout, cores in _layouts().items():
+        for what, kind, found in _rounds(cores, kinds, count, repeats):
+            figures.setdefault((what, layout), {}).setdefault(kind, []).append(found)
+    return _report(count, figures)
+
+
+Cores = tuple[set[int] | None, set[int] | None]
+"""The cores of the dispatcher, and those of the database and the sandbox; None: all."""
+Figures = dict[tuple[str, str], dict[str, list[dict[str, float]]]]
+"""What was measured, by what was measured and where, and then by the kind of ledger."""
+
+
+def _rounds(
+    cores: Cores, kinds: Sequence[str], count: int, repeats: int
+) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Measure both kinds of ledgers in turns, after a round that warms up."""
+    own, others = cores
     with (
         tempfile.TemporaryDirectory(dir=RESULTS) as name,
         postgres(fsync=True) as server,
         sandbox(SCENARIOS / "bench.toml", Path(name) / "effects.jsonl") as world,
     ):
+        if others is not None:
+            move_to_cores(server.process_id, others)
+            move_to_cores(world.process.pid, others)
         for number in range(-1, repeats):
             for kind in kinds[:: -1 if number % 2 else 1]:
                 folder = Path(name) / f"{kind}-{number}"
                 folder.mkdir()
-                place = _url(server) if kind == "postgres" else str(folder / "ledger.db")
-                alone = measured("ledgers.py", place, count, environment=_secrets())
-                whole = _whole(folder, server, kind, world.url, count)
+                place = _Place(folder, kind, server, own)
+                alone, whole = place.ledger_alone(count), place.whole_run(world.url, count)
                 if number >= 0:
-                    figures["ledger alone"][kind].append(alone)
-                    figures["whole run"][kind].append(whole)
-    return _report(count, figures)
+                    yield ALONE, kind, alone
+                    yield WHOLE, kind, whole
 
 
-def _whole(folder: Path, server: Postgres, kind: str, url: str, count: int) -> dict[str, float]:
-    name = f"whole-{folder.name}"
-    source = contacts(folder, name, count, crc32(name.encode()))
-    more = {"ledger_url": _url(server)} if kind == "postgres" else {}
-    config = write_config(
-        folder, name, contacts=source, url=url, workers=WORKERS, statsd_port=9, **more
-    )
-    found = measured("whole.py", config, environment=_secrets())
-    if found["contacts"] != count:
-        raise RuntimeError(f"{found['contacts']} of {count} contacts were sent")
-    return found
+def _layouts() -> dict[str, Cores]:
+    layouts: dict[str, Cores] = {SHARED: (None, None)}
+    if hasattr(os, "sched_getaffinity") and len(cores := sorted(os.sched_getaffinity(0))) > 1:
+        layouts[APART] = ({cores[0]}, set(cores[1:]))
+    return layouts
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a dispatcher runs, and where its ledger is."""
+
+    folder: Path
+    kind: str
+    server: Postgres
+    cores: set[int] | None
+
+    def ledger_alone(self, count: int) -> dict[str, float]:
+        """Admit and send contacts without a platform."""
+        is_file = self.kind == "file"
+        place = str(self.folder / "ledger.db") if is_file else _url(self.server)
+        return measured("ledgers.py", place, count, environment=_secrets(), cores=self.cores)
+
+    def whole_run(self, url: str, count: int) -> dict[str, float]:
+        """Run the whole dispatcher."""
+        name = f"whole-{self.folder.name}"
+        source = contacts(self.folder, name, count, crc32(name.encode()))
+        more = {} if self.kind == "file" else {"ledger_url": _url(self.server)}
+        config = write_config(
+            self.folder, name, contacts=source, url=url, workers=WORKERS, statsd_port=9, **more
+        )
+        found = measured("whole.py", config, environment=_secrets(), cores=self.cores)
+        if found["contacts"] != count:
+            raise RuntimeError(f"{found['contacts']} of {count} contacts were sent")
+        return found
 
 
 def _url(server: Postgres) -> str:
@@ -135,23 +180,27 @@ def _cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _report(count: int, figures: dict[str, dict[str, list[dict[str, float]]]]) -> dict[str, Any]:
+def _report(count: int, figures: Figures) -> dict[str, Any]:
     shown: list[list[object]] = [
-        ["", "ledger", "contacts/s", "CPU of the daemon, µs a contact", "contacts/s, of a file's"]
-    ]
+        [
+            "", "where", "ledger", "contacts/s", "CPU of the daemon, µs a contact",
+            "contacts/s, of a file's",
+        ]
+    ]  # fmt: skip
     ratios: dict[str, float] = {}
-    for name, sides in figures.items():
+    for (name, layout), sides in sorted(figures.items()):
         speed = {
             kind: median([count / it["seconds"] for it in found]) for kind, found in sides.items()
         }
         for kind, found in sides.items():
             cpu = median([it["cpu_seconds"] / count for it in found]) * 1e6
             ratio = speed[kind] / speed["file"] if "file" in speed else 1.0
-            ratios[f"{name}, {kind}"] = ratio
-            shown.append([name, kind, f"{speed[kind]:.0f}", f"{cpu:.0f}", f"{ratio:.2f}"])
+            ratios[f"{name}, {kind}, {layout}"] = ratio
+            shown.append([name, layout, kind, f"{speed[kind]:.0f}", f"{cpu:.0f}", f"{ratio:.2f}"])
     print(table(shown))
-    holds = ratios.get("whole run, postgres", 1.0) >= PROMISED
-    result = {"holds": holds, "contacts": count, "ratios": ratios, "figures": figures}
+    holds = ratios.get(f"{WHOLE}, postgres, {APART}", 1.0) >= PROMISED
+    kept = {", ".join(where): found for where, found in figures.items()}
+    result = {"holds": holds, "contacts": count, "ratios": ratios, "figures": kept}
     keep("ledgers", result)
     return result
 
