@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -12,6 +11,7 @@ from typing import Any
 
 from benchmarks.filled import fill
 from benchmarks.harness import PASSWORD_VARIABLE, RESULTS, keep, measured, table
+from benchmarks.peak_memory import peak_rss_mb
 from dispatcher.ledgers.copying.copy import Copier
 from dispatcher.ledgers.copying.copy_ledger import CopyLedger
 from dispatcher.ledgers.copying.file_copy_ledger import FileCopyLedger
@@ -78,7 +78,7 @@ def main() -> None:
         "copying": moments["copied"] - started,
         "comparing": moments["compared"] - moments["copied"],
         "seconds": time.perf_counter() - started,
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_rss_mb": peak_rss_mb(),
     }
     print(json.dumps(figures))
 

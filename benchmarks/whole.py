@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import dispatcher.telemetry.metrics.dogstatsd  # noqa: F401 - imported late by a run, and slow to import
+from benchmarks.peak_memory import peak_rss_mb
 from dispatcher import app
 from dispatcher.ports import Totals
 from dispatcher.settings import load
@@ -33,7 +34,7 @@ def main(config: Path, out: Path | None) -> None:
                 + _count(result.totals, "parked", reason="in_doubt"),
                 "seconds": seconds,
                 "cpu_seconds": _cpu() - cpu,
-                "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "peak_rss_mb": peak_rss_mb(),
                 "ending": result.ending,
             }
         )
