@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.distribution import Distribution
+from tests.support.ledgers import forget_ledgers
 from tests.support.memory_folder import use_memory
 from tests.support.servers.shared import (  # noqa: F401 - fixtures of all suites
     kafka_server,
@@ -52,6 +53,14 @@ def pytest_collection():
         gc.enable()
         gc.freeze()
         gc.set_threshold(*COLLECT_AFTER)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item):
+    """Forget the ledgers of a test: its folder is removed, and the next one may have its name."""
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if folder is not None:
+        forget_ledgers(folder)
 
 
 @pytest.fixture

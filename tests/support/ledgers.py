@@ -71,12 +71,28 @@ def of_a_file(reason: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(KIND != "file", reason=reason)
 
 
-@cache
+_databases: dict[Path, ServerLedger] = {}
+
+
 def ledger_in(folder: Path) -> AnyLedger:
     """Return the ledger of a folder: a path in it, or a database, which is empty at first."""
     if KIND == "file":
         return folder / "ledger.db"
-    return new_database()
+    if folder not in _databases:
+        _databases[folder] = new_database()
+    return _databases[folder]
+
+
+def forget_ledgers(tree: Path) -> None:
+    """Forget the ledgers in a folder and below it, which is removed: a later one has its name.
+
+    What runs have kept beside a ledger in a database, they have kept where they were started.
+    """
+    for folder in [*_databases]:
+        if folder.is_relative_to(tree):
+            database = _databases.pop(folder).address.url.rpartition("/")[2]
+            for kept in Path().glob(f"ledger-{database}-*.json"):
+                kept.unlink(missing_ok=True)
 
 
 def new_database() -> ServerLedger:
