@@ -39,8 +39,8 @@ from tests.support.servers.postgres import PASSWORD, USER, Postgres, postgres
 KINDS = ("file", "postgres")
 WORKERS = 64
 PROMISED = 0.9
-"""A daemon with a database sends so many contacts of those that one with a file sends, and more, if
-either daemon has the same core for itself, and the database and the platform are elsewhere."""
+"""A daemon with a database sends so many contacts of those that one with a file sends, and more, in
+either layout."""
 SHARED, APART = "all on the same cores", "the dispatcher on a core of its own"
 ALONE, WHOLE = "ledger alone", "whole run"
 _SETTLED_ONCE = NEW.count_send()
@@ -198,7 +198,8 @@ def _report(count: int, figures: Figures) -> dict[str, Any]:
             ratios[f"{name}, {kind}, {layout}"] = ratio
             shown.append([name, layout, kind, f"{speed[kind]:.0f}", f"{cpu:.0f}", f"{ratio:.2f}"])
     print(table(shown))
-    holds = ratios.get(f"{WHOLE}, postgres, {APART}", 1.0) >= PROMISED
+    whole = [it for name, it in ratios.items() if name.startswith(f"{WHOLE}, postgres")]
+    holds = min(whole, default=1.0) >= PROMISED
     kept = {", ".join(where): found for where, found in figures.items()}
     result = {"holds": holds, "contacts": count, "ratios": ratios, "figures": kept}
     keep("ledgers", result)
