@@ -43,11 +43,12 @@ def run(rows: int, count: int, repeats: int) -> dict[str, Any]:
         print(f"{rows:,} rows, {size:.2f} GiB, written in {time.perf_counter() - began:.0f} s")
 
         places: dict[str, PostgresAddress] = {}
+        used: dict[str, PostgresAddress] = {}
         pages: dict[str, list[float]] = {side: [] for side in SIDES}
 
         def place(side: str, _name: str) -> dict[str, object]:
             places.clear()
-            places[side] = filled if side == "filled" else _database(server)
+            places[side] = used[side] = filled if side == "filled" else _database(server)
             return {"ledger_url": places[side].url}
 
         def whole(config: Path, world: SandboxProcess) -> float:
@@ -64,12 +65,9 @@ def run(rows: int, count: int, repeats: int) -> dict[str, Any]:
                 ("whole run", whole, repeats, count),
             ):
                 figures[what] = measure_sides(folder, place, number, world, contacts, measure)
-        empty = _database(server)
-        fill(empty, "bench", 0)
-        sides = dict(zip(SIDES, (empty, filled), strict=True))
         figures[PAGES] = {side: found[1:] for side, found in pages.items()}
-        figures["claim, answered"] = _in_turns(sides, repeats, _claim)
-        figures["status"] = _in_turns(sides, repeats, _status)
+        figures["claim, answered"] = _in_turns(used, repeats, _claim)
+        figures["status"] = _in_turns(used, repeats, _status)
         few = _database(server)
         fill(few, "bench", 10 * OLD)
         figures["prune, a contact of the ledger"] = {

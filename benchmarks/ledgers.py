@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -30,8 +31,10 @@ from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers.ledger import SqliteLedger
-from dispatcher.ledgers.postgres.address import PostgresAddress
+from dispatcher.ledgers.postgres.address import PostgresAddress, connect
+from dispatcher.ledgers.postgres.migrations import migrate
 from dispatcher.ledgers.postgres.store import PostgresStore
+from dispatcher.ledgers.schema import open_for_writing
 from dispatcher.ports import Batch, Claim, Intent, Ledger, Settlement
 from tests.support.sandbox_process import SCENARIOS, sandbox
 from tests.support.servers.postgres import PASSWORD, USER, Postgres, postgres
@@ -111,10 +114,18 @@ class _Place:
         return measured("ledgers.py", place, count, environment=_secrets(), cores=self.cores)
 
     def whole_run(self, url: str, count: int) -> dict[str, float]:
-        """Run the whole dispatcher."""
+        """Run the whole dispatcher, with an empty ledger that is there already."""
         name = f"whole-{self.folder.name}"
         source = contacts(self.folder, name, count, crc32(name.encode()))
-        more = {} if self.kind == "file" else {"ledger_url": _url(self.server)}
+        if self.kind == "file":
+            more = {"ledger": self.folder / "whole.db"}
+            with closing(open_for_writing(self.folder / "whole.db")):
+                pass
+        else:
+            more = {"ledger_url": _url(self.server)}
+            address = PostgresAddress(more["ledger_url"], PASSWORD)
+            with connect(address) as connection:
+                migrate(connection, address)
         config = write_config(
             self.folder, name, contacts=source, url=url, workers=WORKERS, statsd_port=9, **more
         )

@@ -1,5 +1,6 @@
 """What every ledger promises, in a file or in memory."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -125,6 +126,18 @@ async def test_a_stream_that_another_reader_moved_is_left_as_it_is(open_ledger, 
     assert (await ledger.totals()).admitted == 1
     assert len(await ledger.claim(9, NOW)) == 1
     assert (await ledger.admit(replace(late, before="10"), NOW, 0)).admitted == 2
+
+
+async def test_contacts_go_on_after_a_batch_was_refused(ledger):
+    stream = Stream("a", "fa", "10", 2, done=False)
+    batch = Batch(contacts(2), stream=stream)
+    one, two = (await ledger.admit(batch, NOW, 2)).claims
+    assert await ledger.intend(intent(one)) is None
+    with pytest.raises(StreamMovedError):
+        await ledger.admit(batch, NOW, 2)
+    assert await ledger.intend(intent(two)) is None
+    await asyncio.gather(*(ledger.settle(notified(claim)) for claim in (one, two)))
+    assert (await ledger.totals()).by_status[Status.NOTIFIED, Reason.DELIVERED] == 2
 
 
 async def test_a_repeated_request_has_the_result_of_the_first(open_ledger):

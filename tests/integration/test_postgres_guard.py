@@ -13,31 +13,28 @@ from tests.support.servers.shared import on
 
 pytestmark = on("postgres_server")
 PAUSE = "PERFORM pg_advisory_xact_lock_shared(77);"
-GUARDED = "SELECT array_agg(contact_id) INTO v_in FROM guarded;"
+GUARDED = "SELECT array_agg(contact_id) INTO v_in FROM added;"
 """The end of the guard in apply.sql."""
-BEFORE = "IF p_work ? 'intend' THEN"
+LOOK = "SELECT * FROM dispatcher.guarded(p_work, v_in)"
 CAP = 1
 
 
 def slow(*, guard_first):
     """Return `apply` under another name: it pauses between the guard and the look at the people."""
-    text = script("apply.sql").partition("-- Carry out a group of changes")[2]
-    text = "--" + text.replace("dispatcher.apply(", "dispatcher.apply_slowly(")
-    assert text.count(GUARDED) == text.count(BEFORE) == 1
+    text = script("apply.sql")
+    look = text.partition("FUNCTION dispatcher.guarded(")[2].split("$$")[1].replace("p_in", "v_in")
+    intents = "--" + text.partition("-- Make all intents")[2]
+    for name in ("apply", "intend", "intend_some"):
+        intents = intents.replace(f"dispatcher.{name}(", f"dispatcher.{name}_slowly(")
+    assert intents.count(GUARDED) == intents.count(LOOK) == 2
     if guard_first:
-        return text.replace(GUARDED, GUARDED + PAUSE)
-    before, guard, after = text.partition(GUARDED)
-    limited, counted, rest = after.partition("), counted AS (")
-    seen = " CREATE TEMP TABLE seen ON COMMIT DROP AS SELECT * FROM dispatcher.reached;"
-    before = before.replace(BEFORE, BEFORE + seen + PAUSE)
-    return (
-        before
-        + guard
-        + limited.replace("dispatcher.reached", "seen AS reached").replace(
-            "reached AS reached", "reached"
-        )
-        + counted
-        + rest
+        return intents.replace(GUARDED, GUARDED + PAUSE)
+    seen = "CREATE TEMP TABLE seen ON COMMIT DROP AS SELECT * FROM dispatcher.reached;"
+    return intents.replace(
+        "BEGIN\n    WITH added", f"BEGIN\n    {seen} {PAUSE}\n    WITH added"
+    ).replace(
+        LOOK,
+        look.replace("FROM dispatcher.reached", "FROM seen AS reached"),
     )
 
 

@@ -84,6 +84,14 @@ def test_each_kind_of_connection_is_read_committed(way, more):
         assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
+@pytest.mark.parametrize("url", ["client_encoding=LATIN1", "application_name=x"])
+def test_text_goes_to_the_server_as_utf_8(way, url):
+    """Whatever the URL, the user or the database has: a group of changes is sent as bytes."""
+    mark = "&" if "?" in way.url else "?"
+    with closing(connect(replace(way, url=f"{way.url}{mark}{url}"))) as connection:
+        assert connection.execute("SHOW client_encoding").fetchone() == ("UTF8",)
+
+
 def test_the_connection_of_a_command_is_read_committed(way):
     """Orders of an operator take guards, too."""
     opened = OperatorConnection(way)

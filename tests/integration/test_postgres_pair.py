@@ -76,7 +76,7 @@ def test_a_run_waits_for_the_standby_though_its_commit_is_cancelled():
         session = Session(address, LeaseTenure(60.0), Availability(address), lambda _: None)
         session.open("run", lambda connection: migrate(connection, address))
         pair.hold_back()
-        thread = threading.Thread(target=session.apply, args=["{}", []])
+        thread = threading.Thread(target=session.apply, args=[b"{}", [], lambda: None])
         thread.start()
         waits = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
         for _ in range(3):  # the commit, and what is committed after it

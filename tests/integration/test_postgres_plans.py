@@ -50,15 +50,15 @@ class Session:
             )
         return list(range(first, self.last + 1))
 
-    def apply(self, kind, ids, *fields):
-        """Make the same change to all contacts."""
+    def apply(self, kind, ids, *fields, refused=False):
+        """Make the same change to all contacts; ``refused``: none of them permits it."""
         self.group += 1
         work = {kind: [[kind, id_, *fields] for id_ in ids]}
         (answer,) = self.connection.execute(
             "SELECT dispatcher.apply(%s, %s, 60, %s, %s::jsonb)",
             (self.me, self.group, len(ids), orjson.dumps(work).decode()),
         ).fetchone()
-        assert answer is None, kind
+        assert (answer is not None) is refused, kind
 
     def rows_read(self):
         """Return how many rows and entries of indexes were read so far."""
@@ -68,6 +68,17 @@ class Session:
 
 def intend(session, ids):
     session.apply("intend", ids, "notify", AT, "talk", None, None, None, None, None, True, 2, 0.0)
+
+
+def intend_again(session, ids):
+    """All meet the rows of the first time."""
+    intend(session, ids)
+    again = (None, None, None, None, None, True, 2, 0.0)
+    session.apply("intend", ids, "notify", AT, "talk", *again, refused=True)
+
+
+def refused(session, ids):
+    session.apply("retract", ids, refused=True)
 
 
 def doubt(session, ids):
@@ -119,7 +130,8 @@ def claim_early(session, ids):
 
 
 CHANGES = (
-    intend, doubt, look_again, deliver, settle, defer, release, retract, claim, claim_early,
+    intend, refused, intend_again, doubt, look_again, deliver, settle, defer, release, retract,
+    claim, claim_early,
 )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from dispatcher.ledgers.postgres.availability import Availability
 from dispatcher.ledgers.postgres.leases import LeaseTenure, try_take
 from dispatcher.ledgers.postgres.lost_commits import LostCommitsError
 from dispatcher.ledgers.postgres.session import Session
-from dispatcher.ledgers.postgres.text import dumps, loads
+from dispatcher.ledgers.postgres.text import dumps_bytes, loads
 from dispatcher.ports import Batch, Intent, Lease, LeaseKind, LeaseLostError, Limits, Settlement
 from tests.support.broken_postgres_builds import BROKEN, BrokenBuild
 from tests.support.pg_messages import Back, Front
@@ -90,7 +90,7 @@ class Run:
 
     def change(self, kind, fields):
         """Commit one change; return why an intent is not permitted."""
-        answer = self.session.apply(dumps({kind: [fields]}), [fields[1]])
+        answer = self.session.apply(dumps_bytes({kind: [fields]}), [fields[1]], lambda: None)
         blocked, refused = loads(answer) if answer else (None, None)
         assert not refused, f"{kind} is refused: {refused}"
         return SendBlock(blocked[0][1]) if blocked else None

@@ -1,12 +1,12 @@
-"""How the points of a ledger in PostgreSQL are reached: each statement of the driver, wrapped.
+"""How the points of a ledger in PostgreSQL are reached: groups of changes and statements, wrapped.
 
-The statements are calls of functions in the schema of the ledger, so that their names say what is
-about to be committed; which changes a group has is in its parameter.
+Statements are calls of functions in the schema of the ledger, so that their names say what is about
+to be committed; which changes a group has is in its parameter.
 """
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from dispatcher.ledgers.postgres import address, session
+from dispatcher.ledgers.postgres.apply_statement import ApplyStatement
 from dispatcher.ledgers.postgres.store import PostgresStore
 from dispatcher.ledgers.postgres.watchdog import Watchdog
 from tests.support.crash_ledger_wraps import draining_points
@@ -34,7 +35,6 @@ _KINDS = {
 """What a statement names, and the first word of the points of its commit."""
 _SETTLES = ("settle", "deliver")
 """The kinds of changes with which a contact is settled."""
-_GROUP = "apply"
 _MAY_BE_EMPTY = ("claim",)
 
 
@@ -43,6 +43,7 @@ def wrap_postgres(killer: Killer) -> None:
     address.TRANSACTION_SECONDS = TRANSACTION_SECONDS
     session.Watchdog = partial(Watchdog, ANSWER_SECONDS)  # type: ignore[misc, assignment]
     noted = _Noted()
+    _wrap_groups(killer)
     _wrap_statements(killer, noted)
     _wrap_transactions(killer, noted)
     after(PostgresStore, "take_up", killer, "start.recovered")
@@ -55,20 +56,34 @@ class _Noted(threading.local):
         self.kinds: set[str] = set()
 
 
+def _wrap_groups(killer: Killer) -> None:
+    real = ApplyStatement.execute
+
+    def execute(
+        self: ApplyStatement, connection: Any, values: Any, on_sent: Callable[[], None]
+    ) -> str | None:
+        work = orjson.loads(values[-1])
+        kinds = {"settle" if kind in _SETTLES else kind for kind in work}
+        killer.reached("group.unsent", *(f"{kind}.before" for kind in kinds))
+        if killer.point == "group.middle" and killer.armed:
+            threading.Timer(MIDDLE_SECONDS, killer.reached, ("group.middle",)).start()
+        answer = real(self, connection, values, on_sent)
+        killer.settled(sum(len(work[kind]) for kind in _SETTLES if kind in work))
+        killer.reached(
+            "group.answered", *(f"{kind}.after" for kind in kinds), *draining_points(killer, kinds)
+        )
+        return answer
+
+    ApplyStatement.execute = execute  # type: ignore[method-assign]
+
+
 def _wrap_statements(killer: Killer, noted: _Noted) -> None:
     real = psycopg.Cursor.execute
 
     def execute(self: Any, query: Any, params: Any = None, **more: Any) -> Any:
         names = set(_CALL.findall(query)) if isinstance(query, str) else set()
         kinds = {_KINDS[name] for name in names if name in _KINDS}
-        is_group = _GROUP in names
-        work = _work(params) if is_group else {}
-        kinds |= {"settle" if kind in _SETTLES else kind for kind in work}
         commits = self.connection.info.transaction_status == TransactionStatus.IDLE
-        if is_group:
-            killer.reached("group.unsent")
-            if killer.point == "group.middle" and killer.armed:
-                threading.Timer(MIDDLE_SECONDS, killer.reached, ("group.middle",)).start()
         if commits:
             killer.reached(*(f"{kind}.before" for kind in kinds))
         answer = real(self, query, params, **more)
@@ -76,9 +91,6 @@ def _wrap_statements(killer: Killer, noted: _Noted) -> None:
         if not commits:
             noted.kinds |= kinds
             return answer
-        killer.settled(sum(len(work[kind]) for kind in _SETTLES if kind in work))
-        if is_group:
-            killer.reached("group.answered")
         killer.reached(*(f"{kind}.after" for kind in kinds), *draining_points(killer, kinds))
         return answer
 
@@ -101,14 +113,3 @@ def _wrap_transactions(killer: Killer, noted: _Noted) -> None:
 def _is_empty(cursor: Any) -> bool:
     result = cursor.pgresult
     return result is None or result.ntuples == 0 or result.get_value(0, 0) is None
-
-
-def _work(params: Any) -> Mapping[str, Sequence[Any]]:
-    """Return the changes of a group, by kind."""
-    values = params.values() if isinstance(params, Mapping) else params or ()
-    for value in values:
-        text = getattr(value, "obj", value)
-        text = text.encode() if isinstance(text, str) else text
-        if isinstance(text, bytes) and b"{" in text[:2]:
-            return orjson.loads(text[text.index(b"{") :])
-    return {}

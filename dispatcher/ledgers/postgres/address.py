@@ -146,6 +146,7 @@ def connect(
     settings: dict[str, Any] = {
         "connect_timeout": CONNECT_SECONDS,
         "application_name": application_name,
+        "client_encoding": "UTF8",
         **_KEEPALIVES,
     }
     if not read_only:

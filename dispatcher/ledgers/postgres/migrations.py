@@ -27,7 +27,7 @@ MIGRATIONS = ("schema.sql",)
 """Scripts from each version to the next one; the first creates version 1."""
 FUNCTIONS = ("leases.sql", "apply.sql", "admit.sql", "claims.sql", "copy.sql")
 """Scripts with functions of the newest version, which replace those of earlier ones."""
-FUNCTIONS_VERSION = 2
+FUNCTIONS_VERSION = 3
 """The version of the functions. It grows with each change of a script of `FUNCTIONS`."""
 _RECORDED = "to_regprocedure('dispatcher.functions_version()')"
 _RECORD = """

@@ -22,6 +22,7 @@ from dispatcher.ledgers.postgres.address import (
     load_psycopg,
     translate_error,
 )
+from dispatcher.ledgers.postgres.apply_statement import ApplyStatement
 from dispatcher.ledgers.postgres.availability import Availability
 from dispatcher.ledgers.postgres.leases import (
     OUT_OF_ORDER,
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from psycopg.errors import Diagnostic
 
 _BEGIN = "SELECT dispatcher.begin_group(%s, %s, %s)"
-_APPLY = "SELECT dispatcher.apply(%s, %s, %s, %s, %s::jsonb)"
-_APPLY_POOLED = "SELECT dispatcher.apply_pooled(%s, %s, %s, %s, %s::jsonb)"
 _SETTINGS = "SELECT " + ", ".join(
     f"set_config('{name}', '{value}', true)"
     for name, _, value in (it.partition("=") for it in (*PLAIN_PLANS, "lock_timeout=5s"))
@@ -84,7 +83,7 @@ class Session:
         self._unreplicated = False
         self._psycopg = load_psycopg()
         self._prepares = not address.pooler
-        self._apply = _APPLY_POOLED if address.pooler else _APPLY
+        self._apply = ApplyStatement(pooler=address.pooler)
 
     @property
     def me(self) -> int:
@@ -121,15 +120,18 @@ class Session:
             raise
         self._connection = connection
 
-    def apply(self, payload: str, ids: Sequence[int]) -> str | None:
-        """Commit changes; return what `dispatcher.apply` has to say about them, as JSON."""
+    def apply(self, payload: bytes, ids: Sequence[int], on_sent: Callable[[], None]) -> str | None:
+        """Commit changes; return what `dispatcher.apply` has to say about them, as JSON.
+
+        ``on_sent`` is called before the answer is awaited, and before a server that is away.
+        """
         lease = self._address.lease_seconds
+        if self._connection is None:
+            on_sent()
 
         def attempt(connection: "Connection[Any]", number: int) -> str | None:
-            row = connection.execute(
-                self._apply, (self.me, number, lease, len(ids), payload), prepare=self._prepares
-            ).fetchone()
-            return row[0] if row else None
+            values = self.me, number, lease, len(ids), payload
+            return self._apply.execute(connection, values, on_sent)
 
         answer: str | None = self._commit(attempt, lambda stored: stored)
         self._recent.add(self._group, ids, {})

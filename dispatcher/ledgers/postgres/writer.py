@@ -18,7 +18,7 @@ from dispatcher.ledgers.postgres.address import (
     translate_error,
 )
 from dispatcher.ledgers.postgres.session import Session
-from dispatcher.ledgers.postgres.text import dumps, loads
+from dispatcher.ledgers.postgres.text import dumps_bytes, loads
 from dispatcher.ledgers.write.commit_times import CommitTimes
 from dispatcher.ledgers.write.hand_over import Change, Group, HandOver, Job, Operation
 from dispatcher.ports import LedgerError
@@ -30,6 +30,12 @@ T = TypeVar("T")
 
 MAX_CHANGES = 256
 """Changes of one commit: the parts of a statement are joined one by one."""
+MIN_HALVED = 32
+"""So many changes are committed in two halves if nothing else is under way.
+
+While the server works on one half, the event loop goes on with the contacts of the other one. Each
+commit takes time of its own, so fewer changes are not halved.
+"""
 POLL_SECONDS = 1.0
 """How often the lease is renewed, and the nudge of an operator is looked for."""
 
@@ -44,6 +50,9 @@ class PostgresWriter(HandOver):
     Of what is queued, the changes are committed first, in parts of at most `MAX_CHANGES`, each one
     statement; then all jobs in one transaction. Each of these commits is a group of `Session`.
     ``on_nudge`` is called on the event loop when another process has changed something.
+
+    What was answered is completed once the next part is with the server, so that server and event
+    loop work at the same time.
     """
 
     def __init__(
@@ -52,6 +61,8 @@ class PostgresWriter(HandOver):
         super().__init__()
         self._address, self._session, self._on_nudge = address, session, on_nudge
         self._nudge = 0
+        self._answered: list[tuple[Sequence[Operation], Sequence[Any]]] = []
+        self._loop_is_there = True
         self._polled_at = time.monotonic()
         self.commit_times = CommitTimes()
         """How long all commits of changes took so far."""
@@ -94,13 +105,16 @@ class PostgresWriter(HandOver):
     def _work(self) -> None:
         """Commit group after group until `close`, or until the event loop is gone."""
         more = True
-        while more:
+        while more and self._loop_is_there:
             first = self._wait(max(0.0, self._polled_at + POLL_SECONDS - time.monotonic()))
             group, more = self._with_queued(first)
-            if not self._write(group):
-                more = False
+            self._write(group)
             if time.monotonic() >= self._polled_at + POLL_SECONDS:
+                self._complete_answered()
                 self._poll()
+            if self._queue.empty():
+                self._complete_answered()
+        self._complete_answered()
         with suppress(Exception):  # the leases run out by themselves
             self._session.leave()
         self._session.close()
@@ -132,16 +146,23 @@ class PostgresWriter(HandOver):
             self._session.tenure.lost()
         return self._failure
 
-    def _write(self, group: Group) -> bool:
-        """Commit a group part by part, and complete each; return whether the loop is there."""
-        there = True
-        for part in _parts(group):
+    def _write(self, group: Group) -> None:
+        """Commit a group part by part."""
+        for part in _parts(group, halves=not self._answered):
+            if isinstance(part[0], Job):
+                self._complete_answered()
             answers = self._answers(part)
-            there = self._call_in_loop(self._complete, part, answers)
+            self._answered.append((part, answers))
             for operation in part:
                 if isinstance(operation, Job) and operation.ended is not None:
                     operation.ended.set()
-        return there
+
+    def _complete_answered(self) -> None:
+        """Complete the operations whose answers are there."""
+        answered, self._answered = self._answered, []
+        for part, answers in answered:
+            if not self._call_in_loop(self._complete, part, answers):
+                self._loop_is_there = False
 
     def _answers(self, part: Sequence[Operation]) -> Sequence[Any]:
         if self._failure is None:
@@ -200,9 +221,11 @@ class PostgresWriter(HandOver):
             elif kind == "park":
                 kind = "settle"
             by_kind.setdefault(kind, []).append(fields)
-        payload = dumps(by_kind)
+        payload = dumps_bytes(by_kind)
         started = time.perf_counter()
-        answer = self._session.apply(payload, [fields[1] for fields in changes])
+        answer = self._session.apply(
+            payload, [fields[1] for fields in changes], self._complete_answered
+        )
         self.commit_times = self.commit_times.plus(time.perf_counter() - started)
         if answer is None:
             return [None] * len(changes)
@@ -227,21 +250,26 @@ def _forget(future: "asyncio.Future[Any]") -> None:
         future.exception()
 
 
-def _parts(group: Group) -> list[list[Operation]]:
+def _parts(group: Group, *, halves: bool) -> list[list[Operation]]:
     """Return the parts of a group that are committed one after the other.
 
     Changes come before jobs. This order is safe: no job waits for a change, and no change refers
-    to a contact that a job of the same group claims. A contact comes once in a part.
+    to a contact that a job of the same group claims. A contact comes once in a part. With
+    ``halves`` there are two parts at least if there are enough changes.
     """
     changes: list[list[Operation]] = []
     jobs: list[Operation] = []
     ids: set[int] = set()
+    limit = MAX_CHANGES
+    count = sum(isinstance(operation, Change) for operation in group)
+    if halves and count >= MIN_HALVED:
+        limit = min(limit, (count + 1) // 2)
     for operation in group:
         if isinstance(operation, Job):
             jobs.append(operation)
             continue
         id_ = operation.record[1]
-        if not changes or id_ in ids or len(changes[-1]) >= MAX_CHANGES:
+        if not changes or id_ in ids or len(changes[-1]) >= limit:
             changes.append([])
             ids.clear()
         ids.add(id_)
