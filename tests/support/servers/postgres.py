@@ -46,13 +46,16 @@ class Postgres:
         while server.status() != psutil.STATUS_STOPPED:  # it has no further connections then
             time.sleep(0.001)
         for connection in server.children():
-            connection.suspend()
+            with suppress(psutil.NoSuchProcess):
+                connection.suspend()
 
     def thaw(self) -> None:
         """Let it answer again."""
         server = psutil.Process(self.process_id)
-        for process in (*server.children(), server):
-            process.resume()
+        for connection in server.children():
+            with suppress(psutil.NoSuchProcess):  # it ends just now
+                connection.resume()
+        server.resume()
 
     def database(self) -> "PostgresDatabase":
         """Return a new, empty database."""
