@@ -235,6 +235,16 @@ def test_p_r_and_d_ask_first_and_only_y_does_it():
     assert screen.press("q", NOW) == Quit()
 
 
+def test_without_a_run_a_pause_is_for_the_next_one():
+    screen = Screen()
+    screen.see(Sight(run(campaign("a"), campaign("b", halts={"paused": NOW})), ended=True))
+    for key, words in (("p", "Pause campaign a?"), ("r", "Resume campaign b?")):
+        screen.press(key, NOW)
+        shown = plain(screen.frame(80, 24, NOW))
+        assert f"No run is there; this is kept for the next one. {words}" in shown
+        screen.press("n", NOW)
+
+
 def test_a_selected_campaign_is_what_keys_concern_and_stays_selected():
     """Arrows select it; a snapshot with another order keeps it; one without it selects all."""
     one, two = campaign("one"), campaign("two", halts={"paused": NOW})

@@ -265,9 +265,11 @@ class Screen:
         match action:
             case SetPaused(names, paused):
                 what = f"campaign {printable(names[0])}" if len(names) == 1 else _several(names)
+                of_next = "No run is there; this is kept for the next one. "
+                before = of_next if self.sight.ended else ""
                 if paused:
-                    return f"Pause {what}? It begins no contact until it is resumed."
-                return f"Resume {what}?"
+                    return f"{before}Pause {what}? It begins no contact until it is resumed."
+                return f"{before}Resume {what}?"
             case _:
                 pid = self.sight.snapshot.pid if self.sight.snapshot else 0
                 return f"Drain the run (pid {pid})? It finishes what is in flight, and ends."
