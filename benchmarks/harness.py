@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def measured(
     paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {**clean_environment(), **CREDENTIALS, "PYTHONPATH": os.pathsep.join(paths)}
     variables |= environment or {}
-    with _on_cores(cores):
+    with on_cores(cores):
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, cwd=root, env=variables
         )
@@ -95,7 +95,7 @@ def measured(
 
 
 @contextmanager
-def _on_cores(cores: set[int] | None) -> Iterator[None]:
+def on_cores(cores: set[int] | None) -> Iterator[None]:
     """Let the processes that are started in the block use these cores alone."""
     if cores is None:
         yield
@@ -108,12 +108,16 @@ def _on_cores(cores: set[int] | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def move_to_cores(process_id: int, cores: set[int]) -> None:
-    """Let a process that runs, and its children, use these cores alone."""
+def move_to_cores(process_id: int, cores: set[int], *, children: bool = True) -> None:
+    """Let a process that runs, and what it starts, use these cores alone.
+
+    Those that it has started already are moved, too, unless ``children`` is false.
+    """
     process = psutil.Process(process_id)
-    for one in (process, *process.children(recursive=True)):
-        for thread in one.threads():
-            os.sched_setaffinity(thread.id, cores)
+    for one in (process, *(process.children(recursive=True) if children else ())):
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):  # it has ended meanwhile
+            for thread in one.threads():
+                os.sched_setaffinity(thread.id, cores)
 
 
 def as_environment(settings: Mapping[str, object]) -> dict[str, str]:
