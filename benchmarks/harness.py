@@ -115,9 +115,10 @@ def move_to_cores(process_id: int, cores: set[int], *, children: bool = True) ->
     """
     process = psutil.Process(process_id)
     for one in (process, *(process.children(recursive=True) if children else ())):
-        with suppress(psutil.NoSuchProcess, ProcessLookupError):  # it has ended meanwhile
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
             for thread in one.threads():
-                os.sched_setaffinity(thread.id, cores)
+                with suppress(ProcessLookupError):
+                    os.sched_setaffinity(thread.id, cores)
 
 
 def as_environment(settings: Mapping[str, object]) -> dict[str, str]:

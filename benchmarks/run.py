@@ -4,10 +4,11 @@ Results are printed as Markdown tables and kept as JSON in var/benchmarks/.
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from benchmarks import (
     before_after,
@@ -55,6 +56,7 @@ PARTS = (*versus.PARTS, *growth.PARTS, *sources.PARTS)
 def main() -> None:
     """Run what was asked for."""
     options = _parser().parse_args()
+    signal.signal(signal.SIGTERM, _end)
     worse = []
     for name in options.names or BENCHMARKS:
         print(f"\n## {name}\n", flush=True)
@@ -62,6 +64,11 @@ def main() -> None:
             worse.append(name)
     if worse:
         sys.exit(f"worse than promised: {', '.join(worse)}")
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """End as Ctrl-C does, so that the servers that were started end, too."""
+    sys.exit(128 + number)
 
 
 def _parser() -> argparse.ArgumentParser:

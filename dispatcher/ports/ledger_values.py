@@ -49,7 +49,9 @@ class Admitted:
     ``later`` has when those of them are due that are not due yet (seconds since the epoch).
     ``receipt`` is set if the batch repeats a request: it is the result of the first one, and
     nothing was written now. ``key_reused`` is true if the request's key was used for another
-    content; then nothing was written either.
+    content; then nothing was written either. ``unclaimed`` has the keys of new contacts that are
+    not claimed and that no stream has again, such as those of a post; a ledger in a file leaves it
+    empty.
     """
 
     admitted: int
@@ -58,6 +60,7 @@ class Admitted:
     later: Sequence[float] = ()
     receipt: Receipt | None = None
     key_reused: bool = False
+    unclaimed: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,6 +261,26 @@ async def test_lost_commits_end_the_run_and_every_contact_is_named(open_store, p
         await ledger.totals()
 
 
+async def test_lost_posts_are_named_and_no_contact_by_the_id_of_another(open_store, proxy, direct):
+    """No source has a post again. Ids that were lost are given again, to other contacts."""
+    store = await open_store()
+    ledger = await store.campaign("a")
+    with connect(direct) as server:
+        (before,) = server.execute("SELECT group_no FROM dispatcher.daemon").fetchone()
+        (late,) = await claims_of(ledger, 1)
+        await ledger.admit(Batch(contacts(2, first=1)), NOW, 0)
+        await ledger.claim(1, NOW)  # the first of them
+        server.execute("UPDATE dispatcher.daemon SET group_no = %s", [before])
+        server.execute("DELETE FROM dispatcher.contact WHERE id <> %s", [late.id])
+        server.execute("UPDATE dispatcher.contact SET key = 'of somebody else'")
+    with capture_logs() as logs:
+        proxy.cut()
+        with pytest.raises(LostCommitsError):
+            await ledger.retract(late.id)
+    named = [it["contact_key"] for it in logs if it["event"] == "ledger.lost_commit"]
+    assert sorted(named) == ["key-0", "key-1", "key-2"]
+
+
 async def test_contacts_that_cannot_be_named_are_counted(open_store, proxy, direct, monkeypatch):
     """A run keeps the contacts of its last commits, not of all."""
     monkeypatch.setattr(recent_groups, "MAX_CONTACTS", 5)

@@ -42,7 +42,7 @@ class Run:
     """A run by its statements, with one claimed contact of the same person."""
 
     def __init__(self, address, name, number):
-        self.connection = connect(address, plain_plans=True)
+        self.connection = connect(address, of_a_run=True)
         self.me = register(self.connection, address, name)
         self.id, self.group = number, 0
         execute = self.connection.execute

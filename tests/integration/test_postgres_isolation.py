@@ -68,7 +68,7 @@ def isolation(connection):
     return found
 
 
-@pytest.mark.parametrize("more", [{}, {"read_only": True}, {"plain_plans": True}], ids=str)
+@pytest.mark.parametrize("more", [{}, {"read_only": True}, {"of_a_run": True}], ids=str)
 def test_each_kind_of_connection_is_read_committed(way, more):
     """A statement alone, and one in a transaction, also after an error."""
     with closing(connect(way, **more)) as connection:

@@ -71,6 +71,23 @@ def test_who_is_committing_is_not_replaced(runs):
     assert not try_take(*two, [A])
 
 
+def test_a_run_that_is_silent_in_a_transaction_is_replaced_in_time(ledger_databases):
+    """Its machine has died, and nothing tells the server: its locks end with its lease."""
+    address = ledger_databases.create(lease_seconds=3.0)
+    dead, standby = connect(address, of_a_run=True), connect(address)
+    one, two = (register(it, address, "run") for it in (dead, standby))
+    try_take(dead, address, one, [A])
+    dead.execute("BEGIN")
+    dead.execute("SELECT dispatcher.begin_group(%s, 1, 3)", (one,))
+    died = time.monotonic()
+    while try_take(standby, address, two, [A]):
+        assert time.monotonic() < died + 5.0
+        time.sleep(0.1)
+    for connection in (dead, standby):
+        connection.close()
+    ledger_databases.drop(address)
+
+
 def test_a_tenure_ends_before_the_lease():
     """A renewal counts from when it was sent."""
     now = [100.0]

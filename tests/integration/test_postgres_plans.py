@@ -25,7 +25,7 @@ class Session:
     """The session of a run, which keeps its plans, with contacts that are claimed."""
 
     def __init__(self, address):
-        self.connection = connect(address, plain_plans=True)
+        self.connection = connect(address, of_a_run=True)
         self.me = register(self.connection, address, "run")
         self.group = self.last = 0
         self.connection.execute(

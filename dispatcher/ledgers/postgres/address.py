@@ -21,7 +21,11 @@ CONNECT_SECONDS = 5
 LOCK_SECONDS = 5
 STATEMENT_SECONDS = 10
 _IDLE_SECONDS = 15
-"""After this time the server ends a transaction whose client is silent."""
+"""After this time the server ends a transaction whose client is silent.
+
+That of a run ends after the time of its lease at the latest: its locks keep a standby out if its
+machine has died.
+"""
 TRANSACTION_SECONDS = 25
 """After this time the server ends a transaction of the writer, also in the middle of a message."""
 _HAS_TRANSACTION_TIMEOUT = 170_000
@@ -124,7 +128,7 @@ def connect(
     read_only: bool = False,
     application_name: str = "dispatcher",
     statement_seconds: float = STATEMENT_SECONDS,
-    plain_plans: bool = False,
+    of_a_run: bool = False,
 ) -> "Connection[Any]":
     """Return a connection that commits each statement by itself, as READ COMMITTED.
 
@@ -133,7 +137,8 @@ def connect(
     another default.
 
     ``read_only`` also takes a server that is a replica. ``statement_seconds`` 0 is no limit. With
-    ``plain_plans`` statements are planned as for large tables, once (`PLAIN_PLANS`).
+    ``of_a_run`` statements are planned as for large tables, once (`PLAIN_PLANS`), and the server
+    ends a silent transaction when the lease of the run has run out.
 
     Raises:
         LedgerAwayError: no server answers; it may come back.
@@ -153,7 +158,7 @@ def connect(
         settings["target_session_attrs"] = "read-write"
     if not address.pooler:
         settings["options"] = _options(
-            read_only=read_only, statement_seconds=statement_seconds, plain_plans=plain_plans
+            address, read_only=read_only, statement_seconds=statement_seconds, of_a_run=of_a_run
         )
     if address.password:
         settings["password"] = address.password
@@ -180,16 +185,19 @@ def connect(
     return connection
 
 
-def _options(*, read_only: bool, statement_seconds: float, plain_plans: bool) -> str:
+def _options(
+    address: PostgresAddress, *, read_only: bool, statement_seconds: float, of_a_run: bool
+) -> str:
+    idle = min(_IDLE_SECONDS, address.lease_seconds) if of_a_run else _IDLE_SECONDS
     limits = {
         "lock_timeout": LOCK_SECONDS,
-        "idle_in_transaction_session_timeout": _IDLE_SECONDS,
+        "idle_in_transaction_session_timeout": idle,
         "statement_timeout": statement_seconds,
     }
     options = [f"-c {name}={int(seconds * 1000)}" for name, seconds in limits.items()]
     options += ["-c search_path=pg_catalog", "-c TimeZone=UTC", "-c jit=off"]
     options.append(r"-c default_transaction_isolation=read\ committed")
-    if plain_plans:
+    if of_a_run:
         options += [f"-c {setting}" for setting in PLAIN_PLANS]
     options += [f"-c {keepalive}" for keepalive in _SERVER_KEEPALIVES]
     if read_only:

@@ -69,15 +69,17 @@ def admit(
         raise StreamMovedError(batch.stream.name if batch.stream else "")
     if "receipt" in answer:
         return _repeated(batch, *answer["receipt"])
-    claims, later = [], []
+    claims, later, unclaimed = [], [], []
     for place, id_, block in answer["new"]:
         contact = unique[place]
         if id_ is not None:
             claims.append(Claim(id_, contact, block=SendBlock(block) if block else None))
+        elif batch.stream is None:
+            unclaimed.append(contact.key)
         if contact.not_before is not None and contact.not_before > claiming.now:
             later.append(contact.not_before)
     admitted = len(answer["new"])
-    return Admitted(admitted, len(batch.contacts) - admitted, claims, later)
+    return Admitted(admitted, len(batch.contacts) - admitted, claims, later, unclaimed=unclaimed)
 
 
 def claim(

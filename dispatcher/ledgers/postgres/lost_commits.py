@@ -56,10 +56,13 @@ def find_loss(connection: "Connection[Any]", recent: RecentGroups, groups: tuple
     known, last = groups
     known = max(known, 0)
     connection.execute(_STOP_ALL)
-    contacts: dict[int, LostContact] = dict(recent.after(known))
-    for id_, campaign, key in connection.execute(_NAMES, (list(contacts),)):
+    contacts = dict(recent.after(known))
+    # a contact with a known key may be lost itself, and its id may be another contact's by now
+    unnamed = [it.id for it in contacts.values() if not it.key]
+    for id_, campaign, key in connection.execute(_NAMES, (unnamed,)):
         contacts[id_] = LostContact(id_, campaign, key)
-    return Loss(last - known, list(contacts.values()), max(0, recent.forgotten - known))
+    lost = [*contacts.values(), *recent.unclaimed_after(known)]
+    return Loss(last - known, lost, max(0, recent.forgotten - known))
 
 
 def lost_commits(address: PostgresAddress, loss: Loss) -> LostCommitsError:

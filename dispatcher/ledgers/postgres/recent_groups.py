@@ -14,7 +14,8 @@ MAX_CONTACTS = 200_000
 class LostContact(NamedTuple):
     """A contact of which something was committed that the server has lost.
 
-    ``campaign`` and ``key`` are empty if the server does not know the contact any more.
+    ``campaign`` and ``key`` are empty if nobody knows them any more. ``id`` is 0 for a contact that
+    was admitted and not claimed since.
     """
 
     id: int
@@ -22,36 +23,73 @@ class LostContact(NamedTuple):
     key: str
 
 
+class _Group(NamedTuple):
+    """What a group has changed: see `RecentGroups.add`; ``at`` is in monotonic seconds."""
+
+    number: int
+    at: float
+    ids: Sequence[int]
+    keys: Mapping[int, str]
+    campaign: str
+    unclaimed: Sequence[str]
+
+    @property
+    def contacts(self) -> int:
+        return len(self.ids) + len(self.unclaimed)
+
+
 class RecentGroups:
-    """Ids of the contacts of each group, and the keys of those that it admitted."""
+    """Ids of the contacts of each group, and the keys of those that it claimed or admitted."""
 
     def __init__(self) -> None:
-        self._groups: deque[tuple[int, float, Sequence[int], Mapping[int, str], str]] = deque()
+        self._groups: deque[_Group] = deque()
         self._contacts = 0
         self.forgotten = 0
         """The number of the last group whose contacts are not known any more; 0: there is none."""
 
     def add(
-        self, number: int, ids: Sequence[int], keys: Mapping[int, str], campaign: str = ""
+        self,
+        number: int,
+        ids: Sequence[int],
+        keys: Mapping[int, str],
+        campaign: str = "",
+        unclaimed: Sequence[str] = (),
     ) -> None:
-        """Remember a group that was committed, and forget those that are too old."""
+        """Remember a group that was committed, and forget those that are too old.
+
+        ``keys`` are those of the contacts ``ids`` that are known, ``unclaimed`` those of contacts
+        whose ids are not known.
+        """
         now = time.monotonic()
-        self._groups.append((number, now, ids, keys, campaign))
-        self._contacts += len(ids)
+        group = _Group(number, now, ids, keys, campaign, unclaimed)
+        self._groups.append(group)
+        self._contacts += group.contacts
         while self._groups and (
-            self._groups[0][1] < now - KEPT_SECONDS or self._contacts > MAX_CONTACTS
+            self._groups[0].at < now - KEPT_SECONDS or self._contacts > MAX_CONTACTS
         ):
-            self.forgotten, _, old, *_ = self._groups.popleft()
-            self._contacts -= len(old)
+            old = self._groups.popleft()
+            self.forgotten = old.number
+            self._contacts -= old.contacts
 
     def after(self, number: int) -> Mapping[int, LostContact]:
-        """Return the contacts of all groups after one, by id."""
+        """Return the contacts of all groups after one whose ids are known, by id."""
         found: dict[int, LostContact] = {}
-        for of, _, ids, keys, campaign in self._groups:
-            if of > number:
-                for id_ in ids:
+        for group in self._groups:
+            if group.number > number:
+                for id_ in group.ids:
                     known = found.get(id_)
                     if known is None or not known.key:
-                        key = keys.get(id_, "")
-                        found[id_] = LostContact(id_, campaign if key else "", key)
+                        key = group.keys.get(id_, "")
+                        found[id_] = LostContact(id_, group.campaign if key else "", key)
         return found
+
+    def unclaimed_after(self, number: int) -> Sequence[LostContact]:
+        """Return the contacts of all groups after one that were admitted and not claimed since."""
+        claimed = {(it.campaign, it.key) for it in self.after(number).values()}
+        return [
+            LostContact(0, group.campaign, key)
+            for group in self._groups
+            if group.number > number
+            for key in group.unclaimed
+            if (group.campaign, key) not in claimed
+        ]

@@ -104,7 +104,7 @@ class Session:
 
         """
         self._name = name
-        connection = connect(self._address, plain_plans=True)
+        connection = connect(self._address, of_a_run=True)
         guard = nullcontext() if patient else self._watchdog.guard(connection)
         try:
             with guard:
@@ -157,9 +157,11 @@ class Session:
         found: Sequence[Any] = self._commit(attempt, lambda _: results, tries=_TRIES)
         for (_, campaign), result in zip(jobs, found, strict=True):
             claims = result.claims if isinstance(result, Admitted) else result
-            if isinstance(claims, list) and claims and isinstance(claims[0], Claim):
-                keys = {claim.id: claim.contact.key for claim in claims}
-                self._recent.add(self._group, list(keys), keys, campaign)
+            unclaimed = result.unclaimed if isinstance(result, Admitted) else ()
+            has_claims = isinstance(claims, list) and claims and isinstance(claims[0], Claim)
+            keys = {claim.id: claim.contact.key for claim in claims} if has_claims else {}
+            if keys or unclaimed:
+                self._recent.add(self._group, list(keys), keys, campaign, unclaimed)
         return found
 
     def note_change(self) -> None:
@@ -290,7 +292,7 @@ class Session:
 
         """
         try:
-            connection = connect_again(self._address, plain_plans=True)
+            connection = connect_again(self._address, of_a_run=True)
         except LedgerAwayError:
             raise
         except LedgerError as error:

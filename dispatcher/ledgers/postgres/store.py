@@ -272,7 +272,7 @@ def _log_lost(loss: Loss) -> None:
             "ledger.lost_commit",
             campaign=contact.campaign,
             contact_key=contact.key,
-            contact_id=contact.id,
+            contact_id=contact.id or None,
         )
 
 

@@ -125,7 +125,9 @@ SELECT
 SELECT 1 FROM dispatcher.contact WHERE id = %(id)s FOR UPDATE
 
 -- name: contact_to_erase
--- ``busy`` is the run that has claimed it and goes on.
+-- ``busy`` is the run that has claimed it and goes on. A commit that waits for a replica is seen by
+-- nobody: so a run whose lease has run out goes on, unless its row can be locked. It cannot commit then
+-- before this transaction has ended.
 SELECT
     contact_now.status, contact_now.reason, campaign.name, contact_now.campaign_id,
     contact_now.key, contact_now.conversation_id, contact_now.text_sha256 = '',
@@ -134,8 +136,13 @@ SELECT
         SELECT daemon.name || ' on ' || daemon.host FROM dispatcher.held
         INNER JOIN dispatcher.daemon ON held.daemon_id = daemon.id
         WHERE
-            held.contact_id = contact_now.id AND NOT daemon.fenced
-            AND daemon.lease_until > clock_timestamp()
+            held.contact_id = contact_now.id AND NOT EXISTS (
+                SELECT 1 FROM dispatcher.daemon AS ended
+                WHERE
+                    ended.id = held.daemon_id
+                    AND (ended.fenced OR ended.lease_until <= clock_timestamp())
+                FOR UPDATE SKIP LOCKED
+            )
     ) AS busy
 FROM dispatcher.contact_now
 INNER JOIN dispatcher.campaign ON contact_now.campaign_id = campaign.id

@@ -25,7 +25,11 @@ DO UPDATE SET contacts = total.contacts + excluded.contacts
 
 -- name: replay_in_doubt
 -- A conversation and a person have one unsettled send at most: what would be a second one stays.
-WITH back AS (
+WITH old AS MATERIALIZED (
+    SELECT * FROM dispatcher.contact
+    WHERE id = ANY (%(ids)s) AND kept AND status = 'parked' AND reason = 'in_doubt'
+    ORDER BY id FOR UPDATE
+), back AS (
     INSERT INTO dispatcher.unsettled (
         contact_id, campaign_id, daemon_id, status, conversation_id, person, look_at, intent_at,
         intent_step, intent_conversation_id, intent_external_contact_id, intent_target,
@@ -35,9 +39,7 @@ WITH back AS (
         id, campaign_id, 0, 'in_doubt', conversation_id, person, %(now)s,
         COALESCE(intent_at, 0), COALESCE(intent_step, 'open'), intent_conversation_id,
         intent_external_contact_id, intent_target, intent_target_is_guest_id, progress
-    FROM dispatcher.contact
-    WHERE id = ANY (%(ids)s) AND kept AND status = 'parked' AND reason = 'in_doubt'
-    ORDER BY conversation_id
+    FROM old ORDER BY conversation_id
     ON CONFLICT DO NOTHING
     RETURNING contact_id
 ), done AS (
