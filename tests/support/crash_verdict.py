@@ -113,7 +113,7 @@ def compare(
             if row.status is Status.IN_DOUBT or row.reason is Reason.IN_DOUBT:
                 doubts[row.conversation_id] += 1
             elif row.reason is None:
-                verdict.unfinished.append(row.conversation_id)
+                verdict.unfinished.append(f"{row.conversation_id} ({row.status})")
         delivered = {row.conversation_id for row in found if row.status in DELIVERED}
         traced = {row.previous_conversation_id for row in lineage if row.campaign == campaign}
         verdict.imagined += sorted(delivered ^ traced)
