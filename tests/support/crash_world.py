@@ -36,6 +36,12 @@ ENDS = (0, 10, 11)
 ROUNDS = 4
 """How often the last runs are made, until no contact is left for later."""
 LAST_RUN_SECONDS = 20.0
+WAIT_SECONDS, PATIENT_SECONDS = 6.0, 90.0
+"""How long last runs wait for contacts that are due later, and the very last of several.
+
+A run that was slowed down plans looks at closed sessions far ahead; after its end nobody knows that
+they may come earlier.
+"""
 RANDOM_SECONDS = 0.5
 """The time within which a random kill comes."""
 LARGE_FILE = 400
@@ -201,36 +207,40 @@ class World:
             time.sleep(0.1)
         for part in self.inputs.glob("*.part"):
             part.rename(part.with_suffix(""))
-        for number in range(rounds):
+        for number in range(1, rounds + 1):
             lag = STRAGGLER_SECONDS if self.stragglers else LAG_SECONDS
             time.sleep(TIMEOUT_SECONDS + LATE_SECONDS + lag + SKEW_SECONDS)
-            if not self._last_runs(number, seconds):
+            wait = PATIENT_SECONDS if number == rounds > 1 else WAIT_SECONDS
+            if not self._last_runs(number, seconds, wait):
                 break
         effects = self.sandbox.effects()
         verdict = compare(self.ledger, self.campaigns, self.rows(), effects)
         verdict.note_stalls(self.sandbox.counts()["stalls"], effects)
         return verdict
 
-    def _last_runs(self, number: int, seconds: float) -> bool:
+    def _last_runs(self, number: int, seconds: float, wait: float) -> bool:
         """Let every campaign run to its end; True if contacts are left for later."""
         if self.source != "file":
             self.feed(20, f"control-{number}.csv")
-            return self._left("", seconds)
+            return self._left("", seconds, wait)
         control = self.feed(20, f"z-control-{number}.csv")
         files = (str(control), str(self.inputs / "all.csv"))
-        left = [self._left(source, seconds) for source in files]
+        left = [self._left(source, seconds, wait) for source in files]
         return any(left)
 
-    def _left(self, source: str, seconds: float) -> bool:
-        """Run to the end; True if contacts are left for later, or it comes to no end."""
+    def _left(self, source: str, seconds: float, wait: float = WAIT_SECONDS) -> bool:
+        """Run to the end; True if contacts are left for later, or it comes to no end.
+
+        It waits ``wait`` seconds for those that are due later.
+        """
         approved = [
             "--set",
             "rules.halt_suspicious=false",
         ]  # what many kills left is mostly refused
-        self._start("none", ["--once", "--wait-limit", "6", *approved], source)
+        self._start("none", ["--once", "--wait-limit", f"{wait:g}", *approved], source)
         code, before = None, -1
         while code is None and (effects := self.sandbox.counts()["effects"]) > before:
-            code, before = self.launcher.ended(seconds), effects
+            code, before = self.launcher.ended(seconds + wait), effects
         if code is None:
             self.end()
             return True
