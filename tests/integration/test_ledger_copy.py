@@ -477,6 +477,18 @@ def test_a_copy_that_goes_on_is_not_replaced(file, address, monkeypatch):
             copy(file, address)
 
 
+def test_a_copy_that_was_replaced_writes_nothing_more(address, monkeypatch):
+    """Its process was stopped for longer than its lease."""
+    monkeypatch.setattr(server_copy_ledger, "_LEASE_SECONDS", -1.0)
+    with closing(open_end(address, create=True)) as stopped:
+        monkeypatch.undo()
+        with (
+            closing(open_end(address, create=True)),
+            pytest.raises(LedgerError, match="did not renew its lease in time"),
+        ):
+            stopped.clear()
+
+
 def undo(source, target):
     with closing(open_end(source, create=False)) as old:
         if target is None:

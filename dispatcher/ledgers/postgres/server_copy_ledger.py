@@ -31,7 +31,7 @@ from dispatcher.ledgers.postgres.pages import cursor_text
 from dispatcher.ledgers.postgres.registration import register_location
 from dispatcher.ledgers.postgres.server_check import check_server
 from dispatcher.ledgers.postgres.waits import WaitReport
-from dispatcher.ports import LedgerLockedError
+from dispatcher.ports import LedgerError, LedgerLockedError
 from dispatcher.ports.copying import Prepared
 
 if TYPE_CHECKING:
@@ -252,7 +252,11 @@ class ServerCopyLedger:
         """Begin a transaction that no other copy can be in, and commit it."""
         with _errors(self._address), self._connection.transaction():
             self._connection.execute(_LONG, prepare=False)
-            self._connection.execute("SELECT dispatcher.resume(%s, %s)", (self._me, _LEASE_SECONDS))
+            _, _, is_fenced = self._one(
+                "SELECT dispatcher.resume(%s, %s)", (self._me, _LEASE_SECONDS)
+            )
+            if is_fenced:
+                raise _late(self._address)
             yield self._connection
         self._renewed = time.monotonic()
 
@@ -321,6 +325,14 @@ def _take(connection: "Connection[Any]", address: PostgresAddress) -> int:
         time.sleep(_POLL_SECONDS)
 
 
+def _late(address: PostgresAddress) -> LedgerError:
+    return ledger_error(
+        address,
+        "the copy did not renew its lease in time; run this command again, which goes on where it "
+        "ended",
+    )
+
+
 @contextmanager
 def _errors(address: PostgresAddress) -> Iterator[None]:
     """Translate the errors of the driver."""
@@ -329,11 +341,7 @@ def _errors(address: PostgresAddress) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         if getattr(error, "sqlstate", None) in (TAKEN_OVER, RUN_OUT, OUT_OF_ORDER):
-            raise ledger_error(
-                address,
-                "the copy did not renew its lease in time; run this command again, which goes on "
-                "where it ended",
-            ) from None
+            raise _late(address) from None
         if getattr(error, "sqlstate", None) == _RUN_BEGAN:
             words = "a run has just begun on it; stop all runs, and run this command again"
             raise LedgerLockedError(f"ledger {address.name}: {words}", "", "") from None
