@@ -33,6 +33,7 @@ def run_arguments(lived: Any, spec: str, source: str) -> list[str]:
         **(lived.remote.settings if lived.remote is not None else {}),
         **(_FEW if spec.partition(":")[0] in DRAIN else {}),
         **lived.ledger.settings,
+        **_state_file(lived),
         **_first_call(lived),
         **reconcile_settings(stragglers=lived.stragglers),
         **settings_for(lived.dialect, lived.sandbox.url),
@@ -69,6 +70,13 @@ def _first_call(lived: Any) -> dict[str, str]:
     if len(lived.campaigns) == 1:
         learn |= {f"source.{key}": value for key, value in _alike(lived).items()}
     return learn
+
+
+def _state_file(lived: Any) -> dict[str, str]:
+    """Keep the last state that this machine has committed to a database beside the world."""
+    if lived.ledger.kind == "file":
+        return {}
+    return {"ledger.state_file": str(lived.folder / "state.json")}
 
 
 def _path(lived: Any) -> str:
