@@ -78,18 +78,21 @@ def test_a_contact_of_a_run_that_commits_is_not_erased(store, other, address):
 
 
 @pytest.mark.parametrize("change", [DROPPED, PRUNED])
-def test_a_contact_that_another_command_has_changed_is_not_replayed(store, other, change):
+def test_a_contact_that_another_command_has_changed_is_not_replayed(store, other, address, change):
     """It has no message any more, or is not there at all: an unsettled send of it never ends."""
     parked_in_doubt(other)
     answers = []
     order = ReplayOrder(Selection(before=NOW))
     replay = threading.Thread(target=lambda: answers.append(store.order(order)))
-    with other.transaction():
+    with connect(address) as onlooker, other.transaction():
         other.execute(change)
         replay.start()
-        waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
+        waits = (
+            "SELECT 1 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
         limit = time.monotonic() + 5
-        while other.execute(waits).fetchone() is None:
+        while onlooker.execute(waits).fetchone() is None:
             assert time.monotonic() < limit
             time.sleep(0.01)
     replay.join()
