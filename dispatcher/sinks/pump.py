@@ -1,17 +1,16 @@
 """Sends the lineage to one sink as it is written."""
 
 import asyncio
-import random
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
-from dispatcher.domain.growing_pause import GrowingPause
 from dispatcher.ports import LedgerError
 from dispatcher.ports.sink import LineageLog, LineageRange, Part, SinkError, SinkTarget
 from dispatcher.sinks.ranges import PARTS, RangeSender
+from dispatcher.sinks.retry_pause import RetryPause
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class LineagePump:
         self._sender = RangeSender(name, log, target, options.campaigns, options.rows_per_range)
         self._flush_seconds = options.flush_seconds
         self._slow_seconds = options.slow_seconds
-        self._pause = GrowingPause(random.random)
+        self._pause = RetryPause()
         self._ending = asyncio.Event()
         self._task: asyncio.Future[None] | None = None
         self._logger = structlog.get_logger(sink=name)
@@ -70,6 +69,7 @@ class LineagePump:
         What has not gone out goes out in the next run.
         """
         self._ending.set()
+        self._pause.cut_short()
         if self._task is None:
             return True
         done, _ = await asyncio.wait([self._task], timeout=seconds)
@@ -99,7 +99,7 @@ class LineagePump:
                 sent = await self._send(part)
             except SinkError as error:
                 self._fail(str(error))
-                await asyncio.sleep(self._pause.next())
+                await self._pause.wait()
             else:
                 break
         if self.state.error:

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import random
 import time
 import urllib.error
 import urllib.request
@@ -17,10 +16,10 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from dispatcher.domain.growing_pause import GrowingPause
 from dispatcher.ports import LedgerError
 from dispatcher.ports.notices import NOTICE_SECONDS, Notice, NoticeLog
 from dispatcher.sinks.pump import SinkState
+from dispatcher.sinks.retry_pause import RetryPause
 
 TIMEOUT_SECONDS = 10.0
 MOST_WAITING = 1000
@@ -46,7 +45,7 @@ class Webhook:
         self._beside_tasks = set[asyncio.Future[None]]()
         self._wake = asyncio.Event()
         self._ending = asyncio.Event()
-        self._pause = GrowingPause(random.random)
+        self._pause = RetryPause()
         self._task: asyncio.Future[None] | None = None
         self._opener = urllib.request.build_opener(_NoRedirect)
         self._logger = structlog.get_logger(sink=name)
@@ -54,8 +53,8 @@ class Webhook:
     async def start(self, end_notices: Sequence[Notice]) -> None:
         """Begin to post, beside everything else; first what earlier runs have not posted.
 
-        ``ends`` are posted by the next run if this one is killed before it adds notices with their
-        ids.
+        ``end_notices`` are posted by the next run if this one is killed before it adds notices
+        with their ids.
 
         Raises:
             LedgerError: the log has failed.
@@ -83,6 +82,7 @@ class Webhook:
         """
         await asyncio.gather(*self._beside_tasks)
         self._ending.set()
+        self._pause.cut_short()
         self._wake.set()
         if self._task is None:
             return True
@@ -129,7 +129,7 @@ class Webhook:
             notice = self._waiting[0]
             if problem := await asyncio.to_thread(self._post, notice):
                 self._failed(problem, notice)
-                await self._rest()
+                await self._pause.wait()
             else:
                 await self._taken(notice)
 
@@ -154,16 +154,6 @@ class Webhook:
     def _is_next(self, notice: Notice) -> bool:
         """Return False if the notice was given up while it was posted."""
         return bool(self._waiting) and self._waiting[0] is notice
-
-    async def _rest(self) -> None:
-        """Wait before the next try; the end of the run is a reason to try at once."""
-        if self._ending.is_set():
-            await asyncio.sleep(self._pause.next())
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._pause.next()):
-                await self._ending.wait()
-                self._pause.reset()
 
     def _post(self, notice: Notice) -> str:
         """Post a notice once; return what is wrong, or an empty text."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from dispatcher.domain import growing_pause
 from dispatcher.domain.ids import ID_LIMIT
 from dispatcher.domain.status import Reason, Relation
 from dispatcher.ports.sink import LineageRange, SinkError, SinkPlace
@@ -431,6 +432,18 @@ async def test_a_run_does_not_wait_for_a_sink_for_ever(tmp_path):
     pump.start()
     assert not await pump.end(0.2)
     assert await pumped(case, log)
+    assert case.keys() == [("key-1", "new-1")]
+
+
+async def test_the_end_of_a_run_tries_at_once(tmp_path, monkeypatch):
+    """It does not wait for a pause that has grown long: the sink may be back."""
+    monkeypatch.setattr(growing_pause, "FIRST_PAUSE", 60.0)
+    case, log = SqliteCase(tmp_path), Log([row(1)])
+    pump = LineagePump("out", log, Away(case.target(), 1), PumpOptions((), 0.01, 10))
+    pump.start()
+    while not pump.state.error:  # noqa: ASYNC110 - no event
+        await asyncio.sleep(0.01)
+    assert await pump.end(20)
     assert case.keys() == [("key-1", "new-1")]
 
 
