@@ -50,7 +50,7 @@ class Run:
         execute(
             "INSERT INTO dispatcher.contact"
             " (id, campaign_id, status, key, conversation_id, person, text_sha256)"
-            " SELECT %s, id, 'claimed', 'key', %s, 'person', '' FROM dispatcher.campaign"
+            " SELECT %s, id, 'open', 'key', %s, 'person', '' FROM dispatcher.campaign"
             " WHERE name = %s",
             [number, f"talk-{name}", name],
         )

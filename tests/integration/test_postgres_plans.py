@@ -32,22 +32,21 @@ class Session:
             "INSERT INTO dispatcher.campaign (name, created_at) VALUES ('list', 0)"
         )
 
-    def contacts(self, count, status="claimed", due=None):
-        """Add contacts, and return their ids."""
+    def contacts(self, count, table="held", last_value=None):
+        """Add contacts with their rows in a table, and return their ids."""
         first, self.last = self.last + 1, self.last + count
         self.connection.execute(
             "INSERT INTO dispatcher.contact"
-            " (id, campaign_id, status, due, key, conversation_id, person, text_sha256)"
-            " SELECT n, 1, %s, %s, 'key-' || n, 'talk-' || n, 'person-' || n, ''"
+            " (id, campaign_id, status, key, conversation_id, person, text_sha256)"
+            " SELECT n, 1, 'open', 'key-' || n, 'talk-' || n, 'person-' || n, ''"
             " FROM generate_series(%s::bigint, %s) AS n",
-            (status, due, first, self.last),
+            (first, self.last),
         )
-        if status == "claimed":
-            self.connection.execute(
-                "INSERT INTO dispatcher.held"
-                " SELECT n, 1, %s FROM generate_series(%s::bigint, %s) AS n",
-                (self.me, first, self.last),
-            )
+        self.connection.execute(
+            f"INSERT INTO dispatcher.{table}"
+            " SELECT n, 1, %s FROM generate_series(%s::bigint, %s) AS n",
+            (self.me if last_value is None else last_value, first, self.last),
+        )
         return list(range(first, self.last + 1))
 
     def apply(self, kind, ids, *fields, refused=False):
@@ -154,3 +153,19 @@ def test_plans_that_were_made_for_few_contacts_read_no_more_of_many(ledger_datab
     session.connection.close()
     ledger_databases.drop(address)
     assert {name: rows for name, rows in read.items() if rows > 100 * GROUP} == {}
+
+
+def test_a_take_up_reads_only_what_was_in_flight(ledger_databases):
+    """Of a campaign with many contacts that wait."""
+    address = ledger_databases.create()
+    session = Session(address)
+    session.contacts(MANY, "ready", AT)
+    intend(session, session.contacts(GROUP))
+    session.contacts(GROUP)
+    before = session.rows_read()
+    statement = "SELECT dispatcher.take_up(%s, 1, %s)"
+    assert session.connection.execute(statement, (session.me, AT)).fetchone() == ([GROUP, GROUP],)
+    read = session.rows_read() - before
+    session.connection.close()
+    ledger_databases.drop(address)
+    assert read <= 20 * GROUP

@@ -13,6 +13,7 @@ from dispatcher.domain.decision import Notify
 from dispatcher.domain.progress import NEW
 from dispatcher.domain.status import Reason, Relation, Status, Step
 from dispatcher.ledgers.postgres import address as address_module
+from dispatcher.ledgers.postgres import migrations
 from dispatcher.ledgers.postgres.address import PostgresAddress, connect
 from dispatcher.ledgers.postgres.store import PostgresStore
 from dispatcher.ledgers.registration import CopiedLedgerError
@@ -119,9 +120,7 @@ async def test_an_old_server(address, monkeypatch):
 )
 async def test_another_schema(address, monkeypatch, version, words):
     if version < 0:
-        monkeypatch.setattr(
-            "dispatcher.ledgers.postgres.migrations.MIGRATIONS", ("schema.sql", "later.sql")
-        )
+        monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, "later.sql"))
     else:
         with connect(address) as server:
             server.execute("UPDATE dispatcher.store SET version = %s", [version])

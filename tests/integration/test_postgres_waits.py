@@ -134,7 +134,7 @@ def test_a_migration_that_waits_for_a_lock_says_who_has_it(address, soon, caplog
         thread, found = in_thread(lambda: migrate_database(address))
         until(lambda: said(caplog))
     thread.join(20)
-    assert found == [(0, 1, True)]
+    assert found == [(0, 2, True)]
     (line,) = said(caplog)
     assert f"a lock (advisory) that another session has: somebody else (pid {pid}, user" in line
     assert caplog.records[0].levelno == logging.WARNING

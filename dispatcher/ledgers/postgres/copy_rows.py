@@ -8,8 +8,13 @@ from dispatcher.ledgers.postgres.pages import COPIED_X
 from dispatcher.ledgers.postgres.text import escaped, plain
 
 _INTENT = tuple(name for name in CONTACT.columns if name.startswith("intent_"))
-_ONLY_UNSETTLED = ("look_at",)
-_STATUS, _TEXT, _LOOK_AT = (CONTACT.place(name) for name in ("status", "text", "look_at"))
+_ELSEWHERE = ("look_at", "due")
+"""What a contact has in ``unsettled`` or ``ready``."""
+_STATUS, _REASON, _TEXT = (CONTACT.place(name) for name in ("status", "reason", "text"))
+_ID, _CAMPAIGN, _DUE = (CONTACT.place(name) for name in ("id", "campaign_id", "due"))
+_ELSEWHERE_PLACES = sorted((CONTACT.place(name) for name in _ELSEWHERE), reverse=True)
+_KEYS = {"reached": ("contact_id", "person")}
+"""Keys that are not those of a file."""
 _UNSETTLED = (
     "id", "campaign_id", "status", "conversation_id", "person", "look_at", *_INTENT, "progress",
 )  # fmt: skip
@@ -17,12 +22,18 @@ _UNSETTLED_PLACES = [CONTACT.place(name) for name in _UNSETTLED]
 _INTENT_PLACES = frozenset(CONTACT.place(name) for name in _INTENT)
 
 
+def key_of(table: LedgerTable) -> Sequence[str]:
+    """Return the columns in whose order a table is read."""
+    return _KEYS.get(table.name, table.key)
+
+
 def select_of(table: LedgerTable, limit: int, *, after: bool) -> str:
     """Return the statement for the next rows; with ``after`` it takes the place of the last one."""
     columns = ", ".join(_selected(name, kind) for name, kind in table.columns.items())
     source = "contact_now" if table is CONTACT else table.name
-    key = ", ".join(table.key)
-    where = f"WHERE ({key}) > ({', '.join(['%s'] * len(table.key))})" if after else ""
+    names = key_of(table)
+    key = ", ".join(names)
+    where = f"WHERE ({key}) > ({', '.join(['%s'] * len(names))})" if after else ""
     return f"SELECT {columns} FROM dispatcher.{source} {where} ORDER BY {key} LIMIT {limit}"  # noqa: S608 - constants
 
 
@@ -54,21 +65,30 @@ def copied_values(table: LedgerTable, rows: Sequence[Row]) -> tuple[list[str], l
     if table is LINEAGE:
         return [*table.names, "x"], [(*row, COPIED_X) for row in stored]
     if table is CONTACT:
-        names = [name for name in table.names if name not in _ONLY_UNSETTLED]
+        names = [name for name in table.names if name not in _ELSEWHERE]
         return [*names, "kept"], [_contact_values(row) for row in stored]
     return table.names, stored
 
 
 def _contact_values(row: Row) -> Row:
-    """Return a contact without what is in ``unsettled``, and with ``kept``."""
+    """Return a contact without what is in other tables, and with ``kept``."""
     status = row[_STATUS]
     values = list(row)
+    if row[_REASON] is None:
+        values[_STATUS] = "open"
     if status == Status.IN_DOUBT:
         for place in _INTENT_PLACES:
             values[place] = None
-    del values[_LOOK_AT]
+    for place in _ELSEWHERE_PLACES:
+        del values[place]
     is_kept = status == Status.PARKED or (status in REPLAYABLE and row[_TEXT] is not None)
     return (*values, True if is_kept else None)
+
+
+def ready_values(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
+    """Return the columns of ``ready``, and the values of the contacts that are ready."""
+    values = [(row[_ID], row[_CAMPAIGN], row[_DUE]) for row in rows if row[_STATUS] == Status.READY]
+    return ["contact_id", "campaign_id", "due"], values
 
 
 def unsettled_values(rows: Sequence[Row], daemon: int) -> tuple[list[str], list[Row]]:

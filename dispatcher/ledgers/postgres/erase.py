@@ -145,7 +145,7 @@ def _erase(connection: "Connection[Any]", id_: int, now: float) -> int | NotEras
     if not fetch_all(connection, MAINTENANCE["lock_contact"], {"id": id_}):
         return 0
     status, reason, campaign, campaign_id, key, conversation, erased, person, progress, busy = (
-        fetch_row(connection, MAINTENANCE["contact_to_erase"], {"id": id_})
+        _locked_facts(connection, id_)
     )
     if status in REFUSALS:
         return NotErased(campaign, id_, REFUSALS[status])
@@ -178,6 +178,15 @@ def _erase(connection: "Connection[Any]", id_: int, now: float) -> int | NotEras
         more = (campaign_id, str(Status.SKIPPED), str(Reason.FORGOTTEN), 1)
         add_to_sums(connection, [*less, more])
     return 1
+
+
+def _locked_facts(connection: "Connection[Any]", id_: int) -> "Sequence[Any]":
+    """Return what is known of a contact; if it is ready, no run can claim it from then on."""
+    while True:
+        is_locked = bool(fetch_all(connection, MAINTENANCE["lock_ready"], {"id": id_}))
+        facts: Sequence[Any] = fetch_row(connection, MAINTENANCE["contact_to_erase"], {"id": id_})
+        if is_locked or facts[0] != Status.READY:  # else a run has just let it go
+            return facts
 
 
 def _without_person(progress: str | None) -> str | None:

@@ -18,14 +18,19 @@ _INDEXED = "key_twice"
 """The check of what a unique index guarantees: it sorts the whole table, past that index."""
 _RESTORE = "keep a copy of the database, and restore the last backup"
 _OWN_RULES = {
-    "claimed_by_nobody": (
-        "every claimed contact has its run",
-        "claimed contacts without a run",
+    "neither_ready_nor_claimed": (
+        "every contact that is not final is ready, claimed or sent",
+        "contacts that nothing will be done with, although they are not final",
+        REPORT,
+    ),
+    "ready_in_error": (
+        "every ready contact is in the ledger, and no run has claimed it",
+        "ready contacts that a run has claimed, or that are gone",
         REPORT,
     ),
     "claimed_in_error": (
-        "runs have claimed nothing that is ready or final",
-        "claims of contacts that are ready, final or gone",
+        "runs have claimed nothing that is final",
+        "claims of contacts that are final or gone",
         REPORT,
     ),
     "campaign_unknown": (
@@ -35,13 +40,15 @@ _OWN_RULES = {
     ),
     "unsettled_alone": (
         "every unsettled send has its contact, which is not final",
-        "unsettled sends without a contact, or of one that is ready or final",
+        "unsettled sends without a contact, or of one that is final",
         REPORT,
     ),
 }
 _NO_INDEXES = "SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off"
 _READ_ALL = "SELECT SUM(LENGTH(it::text)) FROM dispatcher.{} AS it"
-_TABLES = ("campaign", "contact", "held", "lineage", "reached", "rejected_row", "unsettled")
+_TABLES = (
+    "campaign", "contact", "held", "lineage", "reached", "ready", "rejected_row", "unsettled",
+)  # fmt: skip
 
 
 def check_integrity(connection: "Connection[Any]", *, quick: bool) -> Iterator[IntegrityFinding]:

@@ -19,15 +19,16 @@ from dispatcher.ledgers.postgres.address import (
     translate_error,
 )
 from dispatcher.ledgers.postgres.moves import check_moved
+from dispatcher.ports import LedgerLockedError
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-MIGRATIONS = ("schema.sql",)
+MIGRATIONS = ("schema.sql", "schema_2.sql")
 """Scripts from each version to the next one; the first creates version 1."""
 FUNCTIONS = ("leases.sql", "apply.sql", "admit.sql", "claims.sql", "copy.sql")
 """Scripts with functions of the newest version, which replace those of earlier ones."""
-FUNCTIONS_VERSION = 3
+FUNCTIONS_VERSION = 4
 """The version of the functions. It grows with each change of a script of `FUNCTIONS`."""
 _RECORDED = "to_regprocedure('dispatcher.functions_version()')"
 _RECORD = """
@@ -45,6 +46,11 @@ _SET_VERSION = """
 """
 """The row that a run has signed stays signed; see registration.py."""
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('dispatcher.schema', 0))"
+_RUN = """
+    SELECT name || ' on ' || host FROM dispatcher.daemon
+    WHERE NOT fenced AND lease_until > clock_timestamp() ORDER BY id LIMIT 1
+"""
+_FENCE = "UPDATE dispatcher.daemon SET fenced = true WHERE NOT fenced"
 _LONG = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'"
 
 
@@ -147,6 +153,7 @@ def migrate(connection: "Connection[Any]", address: PostgresAddress) -> Migrated
     Only one process does it at a time; all others wait, and find nothing left to do.
 
     Raises:
+        LedgerLockedError: the schema is older, and a run uses it.
         LedgerError: it is newer than this dispatcher, or it cannot be changed.
 
     """
@@ -171,6 +178,9 @@ def _migrate(connection: "Connection[Any]", address: PostgresAddress) -> Migrate
     before, newest = schema_version(connection), len(MIGRATIONS)
     if before > newest:
         check_schema(connection, address)
+    if 0 < before < newest:
+        check_moved(connection, address)
+        _end_runs(connection, address)
     for name in MIGRATIONS[before:]:
         connection.execute(script(name), prepare=False)
     if before == 0:
@@ -187,3 +197,16 @@ def _migrate(connection: "Connection[Any]", address: PostgresAddress) -> Migrate
         record = _RECORD.format(version=FUNCTIONS_VERSION, digest=functions_digest())
         connection.execute(record, prepare=False)
     return Migrated(before, newest, replaces)
+
+
+def _end_runs(connection: "Connection[Any]", address: PostgresAddress) -> None:
+    """Let no run commit anything from now on: it does not know the newer schema."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('dispatcher.lease', 0))")
+    if row := connection.execute(_RUN).fetchone():
+        raise LedgerLockedError(
+            f"ledger {address.name}: {row[0]} uses it; end all runs on it, also those that wait as "
+            "standby, and run this command again",
+            str(row[0]),
+            "",
+        )
+    connection.execute(_FENCE)

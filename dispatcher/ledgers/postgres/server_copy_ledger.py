@@ -20,7 +20,9 @@ from dispatcher.ledgers.postgres.address import (
 )
 from dispatcher.ledgers.postgres.copy_rows import (
     copied_values,
+    key_of,
     plain_rows,
+    ready_values,
     select_of,
     unsettled_values,
 )
@@ -112,7 +114,8 @@ class ServerCopyLedger:
         names = ", ".join(f"dispatcher.{table.name}" for table in TABLES)
         with self._writing() as connection:
             connection.execute(
-                f"TRUNCATE {names}, dispatcher.unsettled, dispatcher.held, dispatcher.moved_cursor"
+                f"TRUNCATE {names}, dispatcher.unsettled, dispatcher.held, dispatcher.ready, "
+                "dispatcher.moved_cursor"
             )
 
     def was_used(self, move: Move) -> bool:
@@ -140,7 +143,7 @@ class ServerCopyLedger:
     def batches(self, table: LedgerTable, after: Sequence[Any] | None = None) -> Iterator[RowBatch]:
         """Yield the rows after a place, in batches."""
         place = list(after or ())
-        keys = [table.place(name) for name in table.key]
+        keys = [table.place(name) for name in key_of(table)]
         while True:
             statement = select_of(table, BATCH, after=bool(place))
             with _errors(self._address), self._connection.cursor(binary=True) as cursor:
@@ -156,9 +159,8 @@ class ServerCopyLedger:
         with self._writing() as connection:
             self._copy(table.name, columns, values)
             if table is CONTACT:
-                columns, values = unsettled_values(rows, self._me)
-                if values:
-                    self._copy("unsettled", columns, values)
+                self._copy("unsettled", *unsettled_values(rows, self._me))
+                self._copy("ready", *ready_values(rows))
             write_server_move(connection, move)
 
     def _copy(self, table: str, columns: Sequence[str], values: Sequence[Row]) -> None:
@@ -221,9 +223,9 @@ class ServerCopyLedger:
     def arrive(self, move: Move, now: float) -> None:
         """Record that the copy is complete; the planner learns what the tables have."""
         with _errors(self._address):
-            for table in TABLES:
+            for name in (*(table.name for table in TABLES), "ready"):
                 self.keep()
-                self._connection.execute(f"ANALYZE dispatcher.{table.name}")
+                self._connection.execute(f"ANALYZE dispatcher.{name}")
         with self._writing() as connection:
             register_location(connection, self._address, now, adopt=True)
             last = self._one("SELECT max(id) FROM dispatcher.daemon")

@@ -77,15 +77,17 @@ BEGIN
         FROM fresh
     ), added AS (
         INSERT INTO dispatcher.contact (
-            id, campaign_id, status, due, key, conversation_id, external_contact_id, not_before,
+            id, campaign_id, status, key, conversation_id, external_contact_id, not_before,
             expires_at, subject, address, text, person, text_sha256, attributes
         )
         SELECT
-            id, p_campaign, CASE WHEN claimed THEN 'claimed' ELSE 'ready' END,
-            CASE WHEN NOT claimed THEN due END, v ->> 0, v ->> 1, v ->> 2,
+            id, p_campaign, 'open', v ->> 0, v ->> 1, v ->> 2,
             (v ->> 3)::double precision, (v ->> 4)::double precision, v ->> 5, v ->> 6, v ->> 7,
             v ->> 8, decode(v ->> 9, 'hex'), v ->> 10
         FROM ranked ORDER BY place
+    ), waiting AS (
+        INSERT INTO dispatcher.ready (contact_id, campaign_id, due)
+        SELECT id, p_campaign, due FROM ranked WHERE NOT claimed ORDER BY place
     ), claims AS (
         INSERT INTO dispatcher.held (contact_id, campaign_id, daemon_id)
         SELECT id, p_campaign, p_me FROM ranked WHERE claimed ORDER BY place

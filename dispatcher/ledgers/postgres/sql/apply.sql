@@ -323,8 +323,6 @@ BEGIN
             SELECT id, v FROM dispatcher.changes(p_work, 'defer')
         ), done AS (
             UPDATE dispatcher.contact SET
-                status = 'ready',
-                due = (it.v ->> 2)::double precision,
                 progress = it.v ->> 3,
                 story = dispatcher.append_history(contact.story, it.v ->> 4),
                 person = COALESCE(sent.person, contact.person)
@@ -335,11 +333,14 @@ BEGIN
             WHERE
                 contact.id = it.id AND contact.reason IS NULL
                 AND (sent.contact_id IS NOT NULL OR held.contact_id IS NOT NULL)
-            RETURNING contact.id, sent.person
+            RETURNING contact.id, contact.campaign_id, sent.person, it.v
         ), ended AS (
             DELETE FROM dispatcher.unsettled USING done WHERE unsettled.contact_id = done.id
         ), let_go AS (
             DELETE FROM dispatcher.held USING done WHERE held.contact_id = done.id
+        ), waiting AS (
+            INSERT INTO dispatcher.ready (contact_id, campaign_id, due)
+            SELECT id, campaign_id, (v ->> 2)::double precision FROM done
         ), forgotten AS (
             DELETE FROM dispatcher.reached USING done
             WHERE reached.person = done.person AND reached.contact_id = done.id
@@ -356,12 +357,12 @@ BEGIN
             WHERE
                 held.contact_id = it.id AND held.daemon_id = p_me
                 AND NOT EXISTS (SELECT 1 FROM dispatcher.unsettled WHERE unsettled.contact_id = it.id)
-            RETURNING held.contact_id, it.due
+            RETURNING held.contact_id, held.campaign_id, it.due
         ), done AS (
-            UPDATE dispatcher.contact SET status = 'ready', due = let_go.due
-            FROM let_go WHERE contact.id = let_go.contact_id RETURNING contact.id
+            INSERT INTO dispatcher.ready (contact_id, campaign_id, due)
+            SELECT contact_id, campaign_id, due FROM let_go RETURNING contact_id
         )
-        SELECT array_agg(id) INTO v_some FROM done;
+        SELECT array_agg(contact_id) INTO v_some FROM done;
         v_done := v_done || v_some;
     END IF;
 
@@ -380,7 +381,7 @@ BEGIN
             DELETE FROM dispatcher.held USING doubted WHERE held.contact_id = doubted.contact_id
         ), done AS (
             UPDATE dispatcher.contact SET
-                status = 'in_doubt', progress = doubted.v ->> 3,
+                progress = doubted.v ->> 3,
                 story = dispatcher.append_history(contact.story, doubted.v ->> 4)
             FROM doubted WHERE contact.id = doubted.contact_id RETURNING contact.id
         )

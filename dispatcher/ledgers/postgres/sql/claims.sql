@@ -9,52 +9,51 @@ RETURNS text LANGUAGE plpgsql
 AS $$
 DECLARE
     v_ids bigint[];
-    v_dues double precision[];
     v_claims json;
 BEGIN
     IF p_ids IS NULL THEN
-        SELECT array_agg(id), array_agg(due) INTO v_ids, v_dues FROM (
-            SELECT id, due FROM dispatcher.contact
-            WHERE campaign_id = p_campaign AND due IS NOT NULL AND due <= p_now
-            ORDER BY due, id LIMIT p_limit FOR UPDATE
+        SELECT array_agg(contact_id) INTO v_ids FROM (
+            SELECT contact_id FROM dispatcher.ready
+            WHERE campaign_id = p_campaign AND due <= p_now
+            ORDER BY due, contact_id LIMIT p_limit FOR UPDATE
         ) AS found;
     ELSE
-        SELECT array_agg(id), array_agg(due) INTO v_ids, v_dues FROM (
-            SELECT id, due FROM dispatcher.contact
-            WHERE campaign_id = p_campaign AND id = ANY (p_ids) AND due IS NOT NULL
-            ORDER BY due, id FOR UPDATE
+        SELECT array_agg(contact_id) INTO v_ids FROM (
+            SELECT contact_id FROM dispatcher.ready
+            WHERE campaign_id = p_campaign AND contact_id = ANY (p_ids)
+            ORDER BY due, contact_id FOR UPDATE
         ) AS found;
     END IF;
     IF v_ids IS NULL THEN
         RETURN NULL;
     END IF;
-    WITH due AS MATERIALIZED (
-        SELECT * FROM unnest(v_ids, v_dues) AS it (id, due)
+    WITH it AS MATERIALIZED (
+        SELECT id FROM unnest(v_ids) AS it (id)
     ), taken AS (
-        UPDATE dispatcher.contact SET status = 'claimed', due = NULL
-        FROM due WHERE contact.id = due.id
-        RETURNING contact.*, due.due AS was_due
+        DELETE FROM dispatcher.ready USING it WHERE ready.contact_id = it.id
+        RETURNING ready.contact_id, ready.due
     ), held AS (
         INSERT INTO dispatcher.held (contact_id, campaign_id, daemon_id)
-        SELECT id, campaign_id, p_me FROM taken
+        SELECT contact_id, p_campaign, p_me FROM taken
     )
     SELECT json_agg(json_build_array(
         id, progress, key, conversation_id, text, external_contact_id, address, subject, not_before,
-        expires_at, attributes, was_due, CASE
+        expires_at, attributes, taken.due, CASE
             WHEN EXISTS (
                 SELECT 1 FROM dispatcher.unsettled
-                WHERE unsettled.conversation_id = taken.conversation_id
+                WHERE unsettled.conversation_id = contact.conversation_id
             ) OR EXISTS (
-                SELECT 1 FROM dispatcher.unsettled WHERE unsettled.person = taken.person
+                SELECT 1 FROM dispatcher.unsettled WHERE unsettled.person = contact.person
             ) THEN 'busy'
             WHEN EXISTS (
                 SELECT 1 FROM dispatcher.reached
                 WHERE
-                    reached.person = taken.person AND reached.campaign_id = taken.campaign_id
-                    AND reached.contact_id <> taken.id
+                    reached.person = contact.person AND reached.campaign_id = contact.campaign_id
+                    AND reached.contact_id <> contact.id
             ) THEN 'same_person'
         END
-    ) ORDER BY was_due, id) INTO v_claims FROM taken;
+    ) ORDER BY taken.due, id) INTO v_claims
+    FROM taken INNER JOIN dispatcher.contact ON contact.id = taken.contact_id;
     RETURN v_claims;
 END $$;
 
@@ -71,33 +70,40 @@ RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
     v_released bigint;
 BEGIN
+    -- Contacts are locked first, as by the commands that erase them.
+    PERFORM 1 FROM dispatcher.contact
+    WHERE id IN (
+        SELECT contact_id FROM dispatcher.held WHERE campaign_id = p_campaign
+        UNION
+        SELECT contact_id FROM dispatcher.unsettled WHERE campaign_id = p_campaign
+    )
+    ORDER BY id FOR UPDATE;
+    WITH sent AS (
+        UPDATE dispatcher.unsettled SET
+            status = 'in_doubt', look_at = p_now, daemon_id = p_me,
+            progress = dispatcher.doubted(progress, p_now)
+        WHERE campaign_id = p_campaign AND status = 'sending'
+        RETURNING contact_id, progress
+    ), let_go AS (
+        DELETE FROM dispatcher.held USING sent WHERE held.contact_id = sent.contact_id
+    )
     UPDATE dispatcher.contact SET
-        status = 'in_doubt',
-        progress = dispatcher.doubted(unsettled.progress, p_now),
+        progress = sent.progress,
         story = dispatcher.append_history(
-            contact.story,
-            json_build_array((p_now * 1000)::bigint, 'restart', 'sending')::text
+            contact.story, json_build_array((p_now * 1000)::bigint, 'restart', 'sending')::text
         )
-    FROM dispatcher.unsettled
-    WHERE
-        unsettled.campaign_id = p_campaign AND unsettled.status = 'sending'
-        AND contact.id = unsettled.contact_id;
-    DELETE FROM dispatcher.held USING dispatcher.unsettled
-    WHERE
-        unsettled.campaign_id = p_campaign AND unsettled.status = 'sending'
-        AND held.contact_id = unsettled.contact_id;
-    UPDATE dispatcher.unsettled SET
-        status = 'in_doubt', look_at = p_now, daemon_id = p_me,
-        progress = dispatcher.doubted(progress, p_now)
-    WHERE campaign_id = p_campaign AND status = 'sending';
+    FROM sent WHERE contact.id = sent.contact_id;
+    WITH let_go AS (
+        DELETE FROM dispatcher.held WHERE campaign_id = p_campaign RETURNING contact_id
+    ), back AS (
+        INSERT INTO dispatcher.ready (contact_id, campaign_id, due)
+        SELECT contact_id, p_campaign, p_now FROM let_go
+    )
     UPDATE dispatcher.contact SET
-        status = 'ready', due = p_now,
         story = dispatcher.append_history(
             story, json_build_array((p_now * 1000)::bigint, 'restart', 'claimed')::text
         )
-    FROM dispatcher.held
-    WHERE held.campaign_id = p_campaign AND contact.id = held.contact_id;
-    DELETE FROM dispatcher.held WHERE campaign_id = p_campaign;
+    FROM let_go WHERE contact.id = let_go.contact_id;
     GET DIAGNOSTICS v_released = ROW_COUNT;
     RETURN json_build_array(v_released, (
         SELECT count(*) FROM dispatcher.unsettled

@@ -2,7 +2,8 @@
 -- empty text_sha256 means that the contact was erased.
 
 -- name: status_unknown
-SELECT COUNT(*) FROM dispatcher.contact_now WHERE status <> ALL (%(statuses)s)
+SELECT COUNT(*) FROM dispatcher.contact_now
+WHERE status <> ALL (%(statuses)s) AND NOT (status = 'open' AND reason IS NULL)
 
 -- name: reason_unknown
 SELECT COUNT(*) FROM dispatcher.contact
@@ -19,7 +20,8 @@ SELECT COUNT(*) FROM dispatcher.contact_now
 WHERE reason IS NULL AND (status = 'ready') <> (due IS NOT NULL)
 
 -- name: final_with_due
-SELECT COUNT(*) FROM dispatcher.contact WHERE reason IS NOT NULL AND due IS NOT NULL
+SELECT COUNT(*) FROM dispatcher.ready INNER JOIN dispatcher.contact ON contact.id = ready.contact_id
+WHERE reason IS NOT NULL
 
 -- name: doubt_without_look_at
 SELECT COUNT(*) FROM dispatcher.contact_now
@@ -31,22 +33,28 @@ WHERE
     reason IS NULL AND status IN ('sending', 'in_doubt')
     AND (intent_step IS NULL OR intent_at IS NULL)
 
--- name: claimed_by_nobody
-SELECT COUNT(*) FROM dispatcher.contact
+-- name: neither_ready_nor_claimed
+SELECT COUNT(*) FROM dispatcher.contact_now WHERE reason IS NULL AND status = 'open'
+
+-- name: ready_in_error
+SELECT COUNT(*) FROM dispatcher.ready
 WHERE
-    status = 'claimed'
-    AND NOT EXISTS (SELECT 1 FROM dispatcher.held WHERE held.contact_id = contact.id)
-    AND NOT EXISTS (SELECT 1 FROM dispatcher.unsettled WHERE unsettled.contact_id = contact.id)
+    EXISTS (SELECT 1 FROM dispatcher.held WHERE held.contact_id = ready.contact_id)
+    OR EXISTS (SELECT 1 FROM dispatcher.unsettled WHERE unsettled.contact_id = ready.contact_id)
+    OR NOT EXISTS (
+        SELECT 1 FROM dispatcher.contact
+        WHERE contact.id = ready.contact_id AND contact.campaign_id = ready.campaign_id
+    )
 
 -- name: claimed_in_error
 SELECT COUNT(*) FROM dispatcher.held
 LEFT JOIN dispatcher.contact ON held.contact_id = contact.id
-WHERE contact.id IS NULL OR contact.reason IS NOT NULL OR contact.due IS NOT NULL
+WHERE contact.id IS NULL OR contact.reason IS NOT NULL
 
 -- name: unsettled_alone
 SELECT COUNT(*) FROM dispatcher.unsettled
 LEFT JOIN dispatcher.contact ON unsettled.contact_id = contact.id
-WHERE contact.id IS NULL OR contact.reason IS NOT NULL OR contact.due IS NOT NULL
+WHERE contact.id IS NULL OR contact.reason IS NOT NULL
 
 -- name: campaign_unknown
 SELECT COUNT(*) FROM dispatcher.contact

@@ -124,6 +124,10 @@ SELECT
 -- name: lock_contact
 SELECT 1 FROM dispatcher.contact WHERE id = %(id)s FOR UPDATE
 
+-- name: lock_ready
+-- A claim of the contact, or the end of one, that is not committed yet is waited for.
+SELECT 1 FROM dispatcher.ready WHERE contact_id = %(id)s FOR UPDATE
+
 -- name: contact_to_erase
 -- ``busy`` is the run that has claimed it and goes on. A commit that waits for a replica is seen by
 -- nobody: so a run whose lease has run out goes on, unless its row can be locked. It cannot commit then
@@ -150,12 +154,13 @@ LEFT JOIN dispatcher.lineage ON lineage.contact_id = contact_now.id
 WHERE contact_now.id = %(id)s
 
 -- name: let_go
+WITH waited AS (DELETE FROM dispatcher.ready WHERE contact_id = %(id)s)
 DELETE FROM dispatcher.held WHERE contact_id = %(id)s
 
 -- name: erase_contact
 UPDATE dispatcher.contact SET
     status = %(status)s, reason = %(reason)s, settled_at = COALESCE(settled_at, %(now)s),
-    due = NULL, kept = NULL, person = COALESCE(person, %(person)s), key = %(key)s,
+    kept = NULL, person = COALESCE(person, %(person)s), key = %(key)s,
     conversation_id = %(conversation)s, external_contact_id = NULL, progress = %(progress)s,
     intent_conversation_id = NULL, intent_external_contact_id = NULL, intent_target = NULL,
     intent_target_is_guest_id = NULL, correlation_id = NULL, words = NULL, story = NULL,

@@ -44,7 +44,7 @@ WITH old AS MATERIALIZED (
     RETURNING contact_id
 ), done AS (
     UPDATE dispatcher.contact SET
-        status = 'in_doubt', reason = NULL, settled_at = NULL, words = NULL, kept = NULL,
+        status = 'open', reason = NULL, settled_at = NULL, words = NULL, kept = NULL,
         story = dispatcher.append_history(
             story,
             json_build_array((%(now)s * 1000)::bigint, 'replayed', 'parked', 'in_doubt')::text
@@ -60,8 +60,8 @@ WITH old AS (
     WHERE id = ANY (%(ids)s) AND kept AND reason <> 'in_doubt' ORDER BY id FOR UPDATE
 ), done AS (
     UPDATE dispatcher.contact SET
-        status = 'ready', due = %(now)s, reason = NULL, settled_at = NULL, words = NULL,
-        kept = NULL, correlation_id = NULL, progress = NULL, intent_step = NULL,
+        status = 'open', reason = NULL, settled_at = NULL, words = NULL, kept = NULL,
+        correlation_id = NULL, progress = NULL, intent_step = NULL,
         intent_at = NULL, intent_conversation_id = NULL, intent_external_contact_id = NULL,
         intent_target = NULL, intent_target_is_guest_id = NULL,
         story = dispatcher.append_history(
@@ -69,7 +69,10 @@ WITH old AS (
             json_build_array((%(now)s * 1000)::bigint, 'replayed', old.status, old.reason)::text
         )
     FROM old WHERE contact.id = old.id
-    RETURNING contact.campaign_id, old.status, old.reason
+    RETURNING contact.id, contact.campaign_id, old.status, old.reason
+), waiting AS (
+    INSERT INTO dispatcher.ready (contact_id, campaign_id, due)
+    SELECT id, campaign_id, %(now)s FROM done
 )
 SELECT campaign_id, status, reason, COUNT(*) FROM done GROUP BY campaign_id, status, reason
 

@@ -31,13 +31,13 @@ SELECT status, COUNT(*) FROM (
 GROUP BY status
 
 -- name: count_due
-SELECT COUNT(*) FROM dispatcher.contact
+SELECT COUNT(*) FROM dispatcher.ready
 WHERE campaign_id = %(campaign)s AND due <= %(now)s
 
 -- name: due_times
 SELECT
-    (SELECT MIN(due) FROM dispatcher.contact WHERE campaign_id = %(campaign)s AND due <= %(now)s),
-    (SELECT MIN(due) FROM dispatcher.contact WHERE campaign_id = %(campaign)s AND due > %(now)s)
+    (SELECT MIN(due) FROM dispatcher.ready WHERE campaign_id = %(campaign)s AND due <= %(now)s),
+    (SELECT MIN(due) FROM dispatcher.ready WHERE campaign_id = %(campaign)s AND due > %(now)s)
 
 -- name: doubts
 SELECT
@@ -158,8 +158,7 @@ WHERE id > %(after)s AND campaign_id = %(campaign)s AND status = %(status)s
 ORDER BY id LIMIT %(limit)s
 
 -- name: waiting_ids
-SELECT id FROM dispatcher.contact
-WHERE campaign_id = %(campaign)s AND due IS NOT NULL
+SELECT contact_id FROM dispatcher.ready WHERE campaign_id = %(campaign)s
 UNION ALL
 SELECT contact_id FROM dispatcher.held
 WHERE

@@ -22,8 +22,12 @@ SELECT json_agg(look_at ORDER BY look_at)::text FROM (
 
 -- name: waiting_conversations
 SELECT json_agg(conversation_id ORDER BY due)::text FROM (
-    SELECT conversation_id, due, progress FROM dispatcher.contact
-    WHERE campaign_id = %s AND due IS NOT NULL AND due > %s ORDER BY due LIMIT %s
+    SELECT contact.conversation_id, it.due, contact.progress
+    FROM (
+        SELECT contact_id, due FROM dispatcher.ready
+        WHERE campaign_id = %s AND due > %s ORDER BY due LIMIT %s
+    ) AS it
+    INNER JOIN dispatcher.contact ON contact.id = it.contact_id
 ) AS it
 WHERE progress::json -> 'engaged_since' IS NOT NULL OR progress::json -> 'not_ended_since' IS NOT NULL
 
@@ -104,11 +108,13 @@ SELECT json_agg(json_build_array(reason, second, contacts))::text FROM (
                 ELSE 'other'
             END AS reason
         FROM (
-            SELECT due, not_before, story, ('[' || story || ']')::json -> -1 AS last
-            FROM dispatcher.contact
+            SELECT
+                ready.due, contact.not_before, contact.story,
+                ('[' || contact.story || ']')::json -> -1 AS last
+            FROM dispatcher.ready INNER JOIN dispatcher.contact ON contact.id = ready.contact_id
             WHERE
-                campaign_id = %(campaign)s AND due IS NOT NULL AND due > %(now)s
-                AND id <= %(last_id)s
+                ready.campaign_id = %(campaign)s AND ready.due > %(now)s
+                AND ready.contact_id <= %(last_id)s
             LIMIT %(most)s
         ) AS waiting
         WHERE story IS NULL OR (last -> 0)::text::double precision < %(before)s

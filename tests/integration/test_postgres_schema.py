@@ -1,0 +1,170 @@
+"""The schema of a ledger in PostgreSQL: its migrations, and its indexes."""
+
+from collections import defaultdict
+
+import pytest
+
+from dispatcher.ledgers.postgres import migrations
+from dispatcher.ledgers.postgres.address import connect
+from dispatcher.ledgers.postgres.leases import register
+from dispatcher.ledgers.postgres.migrations import migrate
+from dispatcher.ledgers.postgres.operator_store import PostgresOperatorStore
+from dispatcher.ledgers.postgres.store import PostgresStore
+from dispatcher.ports import Lease, LeaseKind, LedgerError, LedgerLockedError
+from dispatcher.ports.store import Recovered
+from tests.support.servers.shared import on
+
+pytestmark = on("postgres_server")
+NOW = 1000.0
+STATUSES = ("ready", "claimed", "sending", "in_doubt", "skipped", "parked", "notified")
+RUN_OUT = "UPDATE dispatcher.daemon SET lease_until = clock_timestamp() - interval '1 second'"
+READER = "reader_of_views"
+
+# A ledger of version 1 with a contact of each status.
+ROWS_OF_1 = """
+INSERT INTO dispatcher.campaign (name, created_at, rows_read, admitted) VALUES ('a', 0, 7, 7);
+INSERT INTO dispatcher.contact (
+    id, campaign_id, status, reason, due, settled_at, kept, key, conversation_id, person, text,
+    text_sha256, not_before
+)
+SELECT
+    n, 1, CASE status WHEN 'sending' THEN 'claimed' ELSE status END,
+    (ARRAY[NULL, NULL, NULL, NULL, 'expired', 'retry_loop', 'delivered'])[n],
+    CASE status WHEN 'ready' THEN 5 END, CASE WHEN n > 4 THEN 7 END,
+    CASE status WHEN 'parked' THEN true END,
+    (ARRAY['a-b', 'ab', 'a b', 'A-b', '\u00e4b', 'a\u0301b', 'ab-'])[n], 'talk-' || n,
+    'person-' || n, CASE WHEN n < 5 OR n = 6 THEN 'Hello' END, '\\x01', n
+FROM unnest(ARRAY['ready', 'claimed', 'sending', 'in_doubt', 'skipped', 'parked', 'notified'])
+    WITH ORDINALITY AS it (status, n);
+INSERT INTO dispatcher.held SELECT id, 1, 0 FROM dispatcher.contact WHERE status = 'claimed';
+INSERT INTO dispatcher.unsettled (
+    contact_id, campaign_id, daemon_id, status, conversation_id, person, look_at, intent_at,
+    intent_step
+)
+SELECT
+    id, 1, 0, CASE id WHEN 3 THEN 'sending' ELSE 'in_doubt' END, conversation_id, person,
+    CASE id WHEN 4 THEN 9 END, 4, 'notify'
+FROM dispatcher.contact WHERE id IN (3, 4);
+INSERT INTO dispatcher.reached
+SELECT person, id, 1, 4 FROM dispatcher.contact WHERE id IN (3, 4, 7);
+INSERT INTO dispatcher.lineage (contact_id, relation, conversation_id, message_id, correlation_id)
+VALUES (7, 'notified', 'talk-7', 'message-7', 'x');
+INSERT INTO dispatcher.settled_sum
+SELECT campaign_id, status, reason, 1 FROM dispatcher.contact WHERE reason IS NOT NULL;
+"""
+
+
+@pytest.fixture
+def empty(ledger_databases):
+    address = ledger_databases.create_empty()
+    yield address
+    ledger_databases.drop(address)
+
+
+@pytest.fixture
+def of_version_1(empty, monkeypatch):
+    with monkeypatch.context() as patch, connect(empty) as server:
+        patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
+        migrate(server, empty)
+        server.execute(ROWS_OF_1, prepare=False)
+    return empty
+
+
+def contacts(address):
+    """Return all that is known of each contact."""
+    with connect(address) as server:
+        cursor = server.execute("SELECT * FROM dispatcher.contact_now ORDER BY id")
+        names = [column.name for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def broken(address):
+    found = PostgresOperatorStore(address).verify(quick=False)
+    return [finding.name for finding in found if finding.count]
+
+
+def test_a_ledger_of_version_1_is_the_same_afterwards(of_version_1):
+    """Contacts of each status are as they were, and the rules of the ledger hold."""
+    before = contacts(of_version_1)
+    assert [contact["status"] for contact in before] == list(STATUSES)
+    with connect(of_version_1) as server:
+        assert migrate(server, of_version_1) == (1, 2, True)
+        assert migrate(server, of_version_1) == (2, 2, False)
+        rows = server.execute("SELECT * FROM dispatcher.ready").fetchall()
+    assert contacts(of_version_1) == before
+    assert rows == [(1, 1, 5.0)]
+    assert broken(of_version_1) == []
+
+
+async def test_a_ledger_of_version_1_goes_on(of_version_1):
+    """What waited is claimed, what was claimed is ready again, what was sent is in doubt."""
+    with pytest.raises(LedgerError, match=r"schema is older \(1, this dispatcher needs 2\)"):
+        await PostgresStore.open(of_version_1)
+    with connect(of_version_1) as server:
+        migrate(server, of_version_1)
+    store = await PostgresStore.open(of_version_1, now=lambda: NOW)
+    await store.try_take([Lease(LeaseKind.CAMPAIGN, "a")])
+    ledger = await store.campaign("a")
+    assert (await store.take_up())["a"] == Recovered(released=1, in_doubt=2)
+    assert sorted(claim.id for claim in await ledger.claim(9, NOW)) == [1, 2]
+    assert [it["status"] for it in contacts(of_version_1)][2:4] == ["in_doubt", "in_doubt"]
+    await store.close()
+
+
+def test_a_ledger_that_a_run_uses_is_not_migrated(of_version_1):
+    """Its run would not know the schema. One whose lease has run out can commit nothing more."""
+    with connect(of_version_1) as server:
+        me = register(server, of_version_1, "run-1")
+        with pytest.raises(LedgerLockedError, match=r"run-1 on .* uses it; end all runs"):
+            migrate(server, of_version_1)
+        server.execute(RUN_OUT)
+        assert migrate(server, of_version_1).after == 2
+        fenced = server.execute("SELECT fenced FROM dispatcher.daemon WHERE id = %s", [me])
+        assert fenced.fetchone() == (True,)
+
+
+def test_rights_on_views_are_given_again(of_version_1):
+    """A report of others reads them; the migration makes the views once more."""
+    granted = """
+        SELECT table_name, privilege_type, is_grantable FROM information_schema.table_privileges
+        WHERE grantee = %s ORDER BY 1, 2
+    """
+    with connect(of_version_1) as server:
+        server.execute(f"CREATE ROLE {READER}")
+        server.execute(f"GRANT SELECT ON dispatcher.lineage_row TO {READER} WITH GRANT OPTION")
+        server.execute(f"GRANT SELECT ON dispatcher.contact_now TO {READER}")
+        before = server.execute(granted, [READER]).fetchall()
+        migrate(server, of_version_1)
+        after = server.execute(granted, [READER]).fetchall()
+        server.execute(f"DROP OWNED BY {READER}")
+        server.execute(f"DROP ROLE {READER}")
+    assert after == before
+    assert [row[2] for row in after] == ["NO", "YES"]
+
+
+def test_a_large_table_is_not_written_again(of_version_1):
+    """Only indexes are, so that a migration takes no second copy of the ledger on the disk."""
+    with connect(of_version_1) as server:
+        files = (
+            "SELECT pg_relation_filenode('dispatcher.lineage'),"
+            " pg_relation_filenode('dispatcher.contact')"
+        )
+        before = server.execute(files).fetchone()
+        migrate(server, of_version_1)
+        assert server.execute(files).fetchone() == before
+
+
+def test_no_index_depends_on_the_collation_of_the_database(empty):
+    """A replica or a newer system may order texts in another way, and would miss rows."""
+    with connect(empty) as server:
+        migrate(server, empty)
+        found = server.execute(
+            "SELECT attrelid::regclass::text, attname FROM pg_attribute"
+            " INNER JOIN pg_class ON pg_class.oid = attrelid"
+            " WHERE relnamespace = 'dispatcher'::regnamespace AND relkind IN ('r', 'i')"
+            " AND attcollation NOT IN (0, 'pg_catalog.\"C\"'::regcollation)"
+        ).fetchall()
+    columns = defaultdict(list)
+    for table, column in found:
+        columns[table].append(column)
+    assert columns == {}
