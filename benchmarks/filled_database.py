@@ -49,7 +49,6 @@ _REACHED = f"""
 INSERT INTO dispatcher.reached (person, contact_id, campaign_id, at)
 SELECT {_PERSON}, n, %(campaign)s, {_AT} - 1
 FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS it (n) WHERE n % 20 > 2
-ORDER BY 1
 """
 _SUMS = """
 INSERT INTO dispatcher.settled_sum (campaign_id, status, reason, contacts)

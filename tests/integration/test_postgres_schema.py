@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+import psycopg
 import pytest
 
 from dispatcher.ledgers.postgres import migrations
@@ -114,8 +115,11 @@ async def test_a_ledger_of_version_1_goes_on(of_version_1):
 def test_a_ledger_that_a_run_uses_is_not_migrated(of_version_1):
     """Its run would not know the schema. One whose lease has run out can commit nothing more."""
     with connect(of_version_1) as server:
-        me = register(server, of_version_1, "run-1")
-        with pytest.raises(LedgerLockedError, match=r"run-1 on .* uses it; end all runs"):
+        (me,) = server.execute(
+            "INSERT INTO dispatcher.daemon (name, host, lease_until)"
+            " VALUES ('run-1', 'one', clock_timestamp() + interval '10 s') RETURNING id"
+        ).fetchone()
+        with pytest.raises(LedgerLockedError, match=r"run-1 on one uses it; end all runs"):
             migrate(server, of_version_1)
         server.execute(RUN_OUT)
         assert migrate(server, of_version_1).after == 2
@@ -123,23 +127,79 @@ def test_a_ledger_that_a_run_uses_is_not_migrated(of_version_1):
         assert fenced.fetchone() == (True,)
 
 
-def test_rights_on_views_are_given_again(of_version_1):
-    """A report of others reads them; the migration makes the views once more."""
+def test_rights_are_as_before(of_version_1):
+    """Those on the views, which are made once more; the new table has those of a similar one."""
     granted = """
         SELECT table_name, privilege_type, is_grantable FROM information_schema.table_privileges
-        WHERE grantee = %s ORDER BY 1, 2
+        WHERE grantee = %(role)s
+        UNION
+        SELECT table_name || '.' || column_name, privilege_type, is_grantable
+        FROM information_schema.column_privileges AS it
+        WHERE grantee = %(role)s AND column_name IN ('key', 'status')
+        ORDER BY 1, 2
     """
     with connect(of_version_1) as server:
         server.execute(f"CREATE ROLE {READER}")
         server.execute(f"GRANT SELECT ON dispatcher.lineage_row TO {READER} WITH GRANT OPTION")
-        server.execute(f"GRANT SELECT ON dispatcher.contact_now TO {READER}")
-        before = server.execute(granted, [READER]).fetchall()
+        server.execute(f"GRANT SELECT (key, status) ON dispatcher.contact_now TO {READER}")
+        server.execute(f"GRANT INSERT, DELETE ON dispatcher.held TO {READER}")
+        before = set(server.execute(granted, {"role": READER}))
         migrate(server, of_version_1)
-        after = server.execute(granted, [READER]).fetchall()
+        after = set(server.execute(granted, {"role": READER}))
+        owners = server.execute(
+            "SELECT DISTINCT relowner FROM pg_class WHERE relnamespace = 'dispatcher'::regnamespace"
+        ).fetchall()
         server.execute(f"DROP OWNED BY {READER}")
         server.execute(f"DROP ROLE {READER}")
-    assert after == before
-    assert [row[2] for row in after] == ["NO", "YES"]
+    assert ("lineage_row", "SELECT", "YES") in before
+    assert ("contact_now.key", "SELECT", "NO") in before
+    assert after - before == {("ready", "INSERT", "NO"), ("ready", "DELETE", "NO")}
+    assert before <= after
+    assert len(owners) == 1
+
+
+@pytest.mark.parametrize("of", ["lineage_row", "contact", "lineage"])
+def test_a_view_of_a_user_is_named(of_version_1, of):
+    """The server lets nobody change what it reads; nothing is changed then."""
+    with connect(of_version_1) as server:
+        server.execute("CREATE SCHEMA reports")
+        server.execute(f"CREATE VIEW reports.mine AS SELECT * FROM dispatcher.{of}")
+        with pytest.raises(LedgerError, match=r"reports\.mine depends on .*\. Drop it, migrate"):
+            migrate(server, of_version_1)
+        server.execute("DROP VIEW reports.mine")
+        assert migrate(server, of_version_1) == (1, 2, True)
+
+
+def test_a_run_that_has_looked_before_the_migration_does_not_begin(of_version_1, monkeypatch):
+    """It would work with functions that it does not know."""
+    with connect(of_version_1) as server:
+        migrate(server, of_version_1)
+        with pytest.raises(psycopg.errors.UndefinedFunction):
+            server.execute("SELECT dispatcher.register('old', 'host', 10)")
+        monkeypatch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
+        with pytest.raises(psycopg.DatabaseError, match="another version"):
+            register(server, of_version_1, "run")
+
+
+def test_a_moved_ledger_can_be_migrated(of_version_1):
+    """It is still read, and can be taken back."""
+    with connect(of_version_1) as server:
+        server.execute(
+            "INSERT INTO dispatcher.move (state, copy_id, place, at, progress)"
+            " VALUES ('moved', 'x', 'ledger.db', 1, '[]')"
+        )
+        assert migrate(server, of_version_1) == (1, 2, True)
+
+
+def test_the_planner_knows_the_columns_afterwards(of_version_1):
+    """What is known of a column is lost when its collation changes."""
+    with connect(of_version_1) as server:
+        migrate(server, of_version_1)
+        columns = server.execute(
+            "SELECT count(*) FROM pg_stats WHERE schemaname = 'dispatcher'"
+            " AND (tablename, attname) IN (('reached', 'person'), ('ready', 'due'))"
+        )
+        assert columns.fetchone() == (2,)
 
 
 def test_a_large_table_is_not_written_again(of_version_1):

@@ -304,6 +304,7 @@ _MESSAGES = {
     "42883": "there is no ledger in this database, or an older one; run "
     "`dispatcher ledger migrate`",
     "DSP04": "it has just moved, or become a copy; run this again, which says more",
+    "DSP06": "a newer dispatcher has just migrated it; install that version",
     "42501": "this user lacks a permission; grant it, see docs/ledger-postgres.md",
     "53100": "the disk of the server is full",
     "53200": "the server is out of memory",

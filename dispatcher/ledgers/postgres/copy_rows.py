@@ -13,8 +13,6 @@ _ELSEWHERE = ("look_at", "due")
 _STATUS, _REASON, _TEXT = (CONTACT.place(name) for name in ("status", "reason", "text"))
 _ID, _CAMPAIGN, _DUE = (CONTACT.place(name) for name in ("id", "campaign_id", "due"))
 _ELSEWHERE_PLACES = sorted((CONTACT.place(name) for name in _ELSEWHERE), reverse=True)
-_KEYS = {"reached": ("contact_id", "person")}
-"""Keys that are not those of a file."""
 _UNSETTLED = (
     "id", "campaign_id", "status", "conversation_id", "person", "look_at", *_INTENT, "progress",
 )  # fmt: skip
@@ -22,19 +20,17 @@ _UNSETTLED_PLACES = [CONTACT.place(name) for name in _UNSETTLED]
 _INTENT_PLACES = frozenset(CONTACT.place(name) for name in _INTENT)
 
 
-def key_of(table: LedgerTable) -> Sequence[str]:
-    """Return the columns in whose order a table is read."""
-    return _KEYS.get(table.name, table.key)
-
-
-def select_of(table: LedgerTable, limit: int, *, after: bool) -> str:
+def select_of(table: LedgerTable, limit: int | None, *, after: bool) -> str:
     """Return the statement for the next rows; with ``after`` it takes the place of the last one."""
     columns = ", ".join(_selected(name, kind) for name, kind in table.columns.items())
-    source = "contact_now" if table is CONTACT else table.name
-    names = key_of(table)
-    key = ", ".join(names)
-    where = f"WHERE ({key}) > ({', '.join(['%s'] * len(names))})" if after else ""
-    return f"SELECT {columns} FROM dispatcher.{source} {where} ORDER BY {key} LIMIT {limit}"  # noqa: S608 - constants
+    key = ", ".join(table.key)
+    where = f"WHERE ({key}) > ({', '.join(['%s'] * len(table.key))})" if after else ""
+    page = f"FROM dispatcher.{table.name} {where} ORDER BY {key}"
+    if limit is not None:
+        page += f" LIMIT {limit}"
+    if table is CONTACT:  # the view has no order that a page could begin in
+        page = f"FROM dispatcher.contact_now WHERE id IN (SELECT id {page}) ORDER BY id"
+    return f"SELECT {columns} {page}"
 
 
 def _selected(name: str, kind: str) -> str:

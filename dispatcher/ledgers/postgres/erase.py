@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from psycopg import Connection
     from psycopg.errors import Diagnostic
 
-_OPEN = (Status.READY, Status.CLAIMED, Status.PARKED)
-"""Contacts of these statuses become skipped; all others keep theirs."""
+_OPEN = (Status.READY, Status.CLAIMED, Status.PARKED, "open")
+"""Contacts of these statuses become skipped; all others keep theirs. 'open' would be damage."""
+_TRIES = 100
 _CLEANED = ("contact", "lineage", "rejected_row", "unsettled")
 
 
@@ -182,11 +183,13 @@ def _erase(connection: "Connection[Any]", id_: int, now: float) -> int | NotEras
 
 def _locked_facts(connection: "Connection[Any]", id_: int) -> "Sequence[Any]":
     """Return what is known of a contact; if it is ready, no run can claim it from then on."""
-    while True:
+    facts: Sequence[Any] = ()
+    for _ in range(_TRIES):
         is_locked = bool(fetch_all(connection, MAINTENANCE["lock_ready"], {"id": id_}))
-        facts: Sequence[Any] = fetch_row(connection, MAINTENANCE["contact_to_erase"], {"id": id_})
+        facts = fetch_row(connection, MAINTENANCE["contact_to_erase"], {"id": id_})
         if is_locked or facts[0] != Status.READY:  # else a run has just let it go
-            return facts
+            break
+    return facts
 
 
 def _without_person(progress: str | None) -> str | None:

@@ -24,8 +24,13 @@ _OWN_RULES = {
         REPORT,
     ),
     "ready_in_error": (
-        "every ready contact is in the ledger, and no run has claimed it",
-        "ready contacts that a run has claimed, or that are gone",
+        "every ready contact is one of its campaign, and not claimed or sent as well",
+        "ready contacts that are claimed or sent as well, or not in their campaign",
+        REPORT,
+    ),
+    "final_with_due": (
+        "no final contact is ready",
+        "final contacts that are ready, and would be sent to",
         REPORT,
     ),
     "claimed_in_error": (

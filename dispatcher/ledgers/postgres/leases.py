@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from dispatcher.ledgers.postgres import migrations
 from dispatcher.ledgers.postgres.address import (
     PostgresAddress,
     ledger_error,
@@ -67,8 +68,13 @@ class LeaseTenure:
 def register(connection: "Connection[Any]", address: PostgresAddress, name: str = "") -> int:
     """Add this run to the daemons, and return its number."""
     host = platform.node() or "unknown"
-    values = (name or f"{host}-{os.getpid()}", host, address.lease_seconds)
-    row = connection.execute("SELECT dispatcher.register(%s, %s, %s)", values).fetchone()
+    values = (
+        name or f"{host}-{os.getpid()}",
+        host,
+        address.lease_seconds,
+        len(migrations.MIGRATIONS),
+    )
+    row = connection.execute("SELECT dispatcher.register(%s, %s, %s, %s)", values).fetchone()
     assert row is not None  # noqa: S101 - it returns one row
     return int(row[0])
 

@@ -50,7 +50,13 @@ _RUN = """
     SELECT name || ' on ' || host FROM dispatcher.daemon
     WHERE NOT fenced AND lease_until > clock_timestamp() ORDER BY id LIMIT 1
 """
+_TABLES = """
+    SELECT oid::regclass::text FROM pg_class
+    WHERE relnamespace = 'dispatcher'::regnamespace AND relkind = 'r' ORDER BY 1
+"""
 _FENCE = "UPDATE dispatcher.daemon SET fenced = true WHERE NOT fenced"
+_NEEDED_BY_OTHERS = ("2BP01", "0A000")
+"""SQLSTATEs if a view of somebody else reads a table or a view of the ledger."""
 _LONG = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'"
 
 
@@ -171,6 +177,10 @@ def migrate(connection: "Connection[Any]", address: PostgresAddress) -> Migrated
             "them (docs/ledger-postgres.md)",
         ) from None
     except psycopg.Error as error:
+        if error.sqlstate in _NEEDED_BY_OTHERS and error.diag.message_detail:
+            needed = f"a view of your own needs what it replaces: {error.diag.message_detail}"
+            words = f"{needed}. Drop it, migrate, and create it again"
+            raise ledger_error(address, words) from None
         raise translate_error(address, error) from None
 
 
@@ -179,7 +189,6 @@ def _migrate(connection: "Connection[Any]", address: PostgresAddress) -> Migrate
     if before > newest:
         check_schema(connection, address)
     if 0 < before < newest:
-        check_moved(connection, address)
         _end_runs(connection, address)
     for name in MIGRATIONS[before:]:
         connection.execute(script(name), prepare=False)
@@ -190,6 +199,9 @@ def _migrate(connection: "Connection[Any]", address: PostgresAddress) -> Migrate
         )
     elif before < newest:
         connection.execute(_SET_VERSION, (newest,))
+    if 0 < before < newest:
+        for (table,) in connection.execute(_TABLES).fetchall():
+            connection.execute(f"ANALYZE {table}")  # the planner does not know new columns
     replaces = before < newest or has_older_functions(connection)
     if replaces:
         for name in FUNCTIONS:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from dispatcher.domain.status import FINAL
 from dispatcher.ledgers.postgres.address import PostgresAddress
 from dispatcher.ledgers.postgres.campaigns import find_campaigns
 from dispatcher.ledgers.postgres.statements import QUESTIONS, fetch_named, fetch_row
@@ -73,10 +74,12 @@ def _page_by_id(
     if cursor != BEGINNING and not (cursor.isascii() and cursor.isdecimal()):
         raise CommandError(f"cursor {cursor!r} is not one of this ledger: it needs a number")
     campaign = find_campaigns(connection, rows.campaign, address)[rows.campaign]
+    values: dict[str, object]
     values = {"after": int(cursor or 0), "campaign": campaign, "limit": PAGE_ROWS}
-    of_status = {"status": str(rows.status)} if isinstance(rows, ContactRows) else {}
+    if isinstance(rows, ContactRows):
+        values |= {"status": str(rows.status), "is_final": rows.status in FINAL}
     name, read = _BY_ID[type(rows)]
-    found = fetch_named(connection, QUESTIONS[name], {**values, **of_status})
+    found = fetch_named(connection, QUESTIONS[name], values)
     last = str(found[-1]["id"]) if found else cursor or "0"
     return Page([read(row) for row in found], last, len(found) == PAGE_ROWS)
 

@@ -5,7 +5,7 @@ import platform
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from dispatcher.ledgers.copying.copy_ledger import BATCH, RowBatch, SinkCursor
@@ -20,7 +20,6 @@ from dispatcher.ledgers.postgres.address import (
 )
 from dispatcher.ledgers.postgres.copy_rows import (
     copied_values,
-    key_of,
     plain_rows,
     ready_values,
     select_of,
@@ -39,6 +38,7 @@ from dispatcher.ports.copying import Prepared
 if TYPE_CHECKING:
     from psycopg import Connection
 
+_APPLICATION = "dispatcher copy"
 _LEASE_SECONDS = 10.0
 """A copy that was killed keeps others out for so long."""
 _RENEW_SECONDS = 2.0
@@ -49,6 +49,8 @@ _LONG = (
 )
 _RUN_BEGAN = "DSP05"
 """SQLSTATE of `dispatcher.before_mark`."""
+_SORTED = ("reached",)
+"""Tables that a file has in another order than the database."""
 _IDENTITIES = ("campaign", "contact", "lineage", "rejected_row", "notice")
 
 
@@ -71,7 +73,7 @@ class ServerCopyLedger:
             LedgerError: there is no ledger, or it cannot be used.
 
         """
-        connection = connect(address, application_name="dispatcher copy", statement_seconds=0)
+        connection = connect(address, application_name=_APPLICATION, statement_seconds=0)
         WaitReport(connection, address)
         try:
             with _errors(address):
@@ -142,16 +144,40 @@ class ServerCopyLedger:
 
     def batches(self, table: LedgerTable, after: Sequence[Any] | None = None) -> Iterator[RowBatch]:
         """Yield the rows after a place, in batches."""
-        place = list(after or ())
-        keys = [table.place(name) for name in key_of(table)]
+        pages = self._sorted_pages if table.name in _SORTED else self._pages
+        keys = [table.place(name) for name in table.key]
+        for found in pages(table, list(after or ())):
+            yield RowBatch(plain_rows(table, found), [found[-1][key] for key in keys])
+
+    def _pages(self, table: LedgerTable, place: list[Any]) -> Iterator[list[Row]]:
+        """Read a table by an index, from a place on."""
+        keys = [table.place(name) for name in table.key]
         while True:
             statement = select_of(table, BATCH, after=bool(place))
             with _errors(self._address), self._connection.cursor(binary=True) as cursor:
                 found = cursor.execute(statement, place).fetchall()
             if not found:
                 return
+            yield found
             place = [found[-1][key] for key in keys]
-            yield RowBatch(plain_rows(table, found), place)
+
+    def _sorted_pages(self, table: LedgerTable, place: list[Any]) -> Iterator[list[Row]]:
+        """Let the server sort a table once, and read the result in a session of its own.
+
+        A cursor ends with its transaction, and the lease is renewed in others meanwhile.
+        """
+        statement = select_of(table, None, after=bool(place))
+        with (
+            _errors(self._address),
+            closing(
+                connect(self._address, application_name=_APPLICATION, statement_seconds=0)
+            ) as other,
+            other.cursor("sorted") as cursor,
+        ):
+            other.execute("BEGIN READ ONLY; " + _LONG, prepare=False)
+            cursor.execute(statement, place, binary=True)
+            while found := cursor.fetchmany(BATCH):
+                yield found
 
     def write(self, table: LedgerTable, rows: Sequence[Row], move: Move) -> None:
         """Write rows and the mark in one transaction."""

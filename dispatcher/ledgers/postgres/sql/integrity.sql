@@ -2,8 +2,14 @@
 -- empty text_sha256 means that the contact was erased.
 
 -- name: status_unknown
-SELECT COUNT(*) FROM dispatcher.contact_now
-WHERE status <> ALL (%(statuses)s) AND NOT (status = 'open' AND reason IS NULL)
+SELECT
+    (
+        SELECT COUNT(*) FROM dispatcher.contact
+        WHERE
+            (status = 'open') <> (reason IS NULL)
+            OR (reason IS NOT NULL AND status <> ALL (%(final)s))
+    )
+    + (SELECT COUNT(*) FROM dispatcher.unsettled WHERE status NOT IN ('sending', 'in_doubt'))
 
 -- name: reason_unknown
 SELECT COUNT(*) FROM dispatcher.contact
@@ -34,7 +40,12 @@ WHERE
     AND (intent_step IS NULL OR intent_at IS NULL)
 
 -- name: neither_ready_nor_claimed
-SELECT COUNT(*) FROM dispatcher.contact_now WHERE reason IS NULL AND status = 'open'
+SELECT COUNT(*) FROM dispatcher.contact
+WHERE
+    reason IS NULL
+    AND NOT EXISTS (SELECT 1 FROM dispatcher.ready WHERE ready.contact_id = contact.id)
+    AND NOT EXISTS (SELECT 1 FROM dispatcher.held WHERE held.contact_id = contact.id)
+    AND NOT EXISTS (SELECT 1 FROM dispatcher.unsettled WHERE unsettled.contact_id = contact.id)
 
 -- name: ready_in_error
 SELECT COUNT(*) FROM dispatcher.ready

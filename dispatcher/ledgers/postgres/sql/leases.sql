@@ -1,14 +1,20 @@
 -- Functions of the ledger: daemons and their leases. All functions are replaced by each migration.
 -- Whether a lease has run out is decided by the clock of the server alone.
 
--- Add a run; return its id. Rows of runs that ended long ago are removed. A ledger that has moved, or
--- is an unfinished copy, has no runs; `begin_copy` waits for this transaction.
-CREATE OR REPLACE FUNCTION dispatcher.register(p_name text, p_host text, p_seconds double precision)
+-- Add a run that knows a version of the schema; return its id. Rows of runs that ended long ago are
+-- removed. A ledger that has moved, or is an unfinished copy, has no runs; `begin_copy` and migrations
+-- wait for this transaction.
+CREATE OR REPLACE FUNCTION dispatcher.register(
+    p_name text, p_host text, p_seconds double precision, p_schema integer
+)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     v_me bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('dispatcher.lease', 0));
+    IF p_schema <> (SELECT version FROM dispatcher.store) THEN
+        RAISE EXCEPTION 'its schema has another version' USING ERRCODE = 'DSP06';
+    END IF;
     IF EXISTS (SELECT 1 FROM dispatcher.move WHERE state <> 'arrived') THEN
         RAISE EXCEPTION 'this ledger has moved, or is an unfinished copy' USING ERRCODE = 'DSP04';
     END IF;

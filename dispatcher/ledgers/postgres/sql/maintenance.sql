@@ -125,7 +125,7 @@ SELECT
 SELECT 1 FROM dispatcher.contact WHERE id = %(id)s FOR UPDATE
 
 -- name: lock_ready
--- A claim of the contact, or the end of one, that is not committed yet is waited for.
+-- A claim of the contact that is not committed yet is waited for.
 SELECT 1 FROM dispatcher.ready WHERE contact_id = %(id)s FOR UPDATE
 
 -- name: contact_to_erase

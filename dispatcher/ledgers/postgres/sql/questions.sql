@@ -150,12 +150,33 @@ SELECT id, file, line, reason, detail, raw, at FROM dispatcher.rejected_row
 WHERE id > %(after)s AND campaign_id = %(campaign)s ORDER BY id LIMIT %(limit)s
 
 -- name: contacts_page
+-- Contacts with a status, found where contacts with it are.
 SELECT
     id, key, conversation_id, status, reason, due, settled_at, progress, intent_step, intent_at,
     intent_conversation_id, intent_external_contact_id, intent_target, correlation_id, words
 FROM dispatcher.contact_now
-WHERE id > %(after)s AND campaign_id = %(campaign)s AND status = %(status)s
-ORDER BY id LIMIT %(limit)s
+WHERE id IN (
+    SELECT id FROM (
+        SELECT id FROM dispatcher.contact
+        WHERE
+            %(is_final)s::boolean AND id > %(after)s AND campaign_id = %(campaign)s AND status = %(status)s
+        UNION ALL
+        SELECT contact_id FROM dispatcher.ready
+        WHERE %(status)s::text = 'ready' AND contact_id > %(after)s AND campaign_id = %(campaign)s
+        UNION ALL
+        SELECT contact_id FROM dispatcher.held
+        WHERE
+            %(status)s::text = 'claimed' AND contact_id > %(after)s AND campaign_id = %(campaign)s
+            AND NOT EXISTS (
+                SELECT 1 FROM dispatcher.unsettled WHERE unsettled.contact_id = held.contact_id
+            )
+        UNION ALL
+        SELECT contact_id FROM dispatcher.unsettled
+        WHERE contact_id > %(after)s AND campaign_id = %(campaign)s AND status = %(status)s
+    ) AS it (id)
+    ORDER BY id LIMIT %(limit)s
+)
+ORDER BY id
 
 -- name: waiting_ids
 SELECT contact_id FROM dispatcher.ready WHERE campaign_id = %(campaign)s

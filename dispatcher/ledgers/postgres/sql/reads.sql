@@ -108,14 +108,16 @@ SELECT json_agg(json_build_array(reason, second, contacts))::text FROM (
                 ELSE 'other'
             END AS reason
         FROM (
-            SELECT
-                ready.due, contact.not_before, contact.story,
-                ('[' || contact.story || ']')::json -> -1 AS last
-            FROM dispatcher.ready INNER JOIN dispatcher.contact ON contact.id = ready.contact_id
-            WHERE
-                ready.campaign_id = %(campaign)s AND ready.due > %(now)s
-                AND ready.contact_id <= %(last_id)s
-            LIMIT %(most)s
+            SELECT it.due, found.not_before, found.story, ('[' || found.story || ']')::json -> -1 AS last
+            FROM (
+                SELECT contact_id, due FROM dispatcher.ready
+                WHERE campaign_id = %(campaign)s AND due > %(now)s AND contact_id <= %(last_id)s
+                LIMIT %(most)s
+            ) AS it
+            CROSS JOIN LATERAL (
+                SELECT not_before, story FROM dispatcher.contact
+                WHERE contact.id = it.contact_id OFFSET 0  -- looked up one by one
+            ) AS found
         ) AS waiting
         WHERE story IS NULL OR (last -> 0)::text::double precision < %(before)s
     ) AS it GROUP BY reason, second

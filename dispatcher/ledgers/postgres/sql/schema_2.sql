@@ -9,16 +9,23 @@
 -- miss rows after an update of the operating system, or on a replica with another one: a contact would be
 -- admitted, and written to, a second time.
 
--- Rights that others have been given on the views are given again below.
+-- Rights that others have on the views are given again below, and those on `held` for `ready`, too.
 SELECT set_config('dispatcher.grants', COALESCE(json_agg(format(
-    'GRANT %s ON dispatcher.%I TO %s%s', privilege_type, relname,
+    'GRANT %s%s ON dispatcher.%I TO %s%s', privilege_type, ' (' || quote_ident(attname) || ')',
+    CASE relname WHEN 'held' THEN 'ready' ELSE relname END,
     CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
     CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END
 ))::text, '[]'), true)
-FROM pg_class CROSS JOIN LATERAL aclexplode(relacl)
+FROM (
+    SELECT oid AS relation, NULL AS attname, relacl AS acl FROM pg_class
+    UNION ALL
+    SELECT attrelid, attname, attacl FROM pg_attribute
+) AS it
+INNER JOIN pg_class ON pg_class.oid = it.relation
+CROSS JOIN LATERAL aclexplode(acl)
 WHERE
-    relnamespace = 'dispatcher'::regnamespace AND relname IN ('contact_now', 'lineage_row')
-    AND grantee <> relowner;
+    relnamespace = 'dispatcher'::regnamespace
+    AND relname IN ('contact_now', 'lineage_row', 'held') AND grantee <> relowner;
 DROP VIEW dispatcher.contact_now;
 DROP VIEW dispatcher.lineage_row;
 
@@ -29,11 +36,13 @@ CREATE TABLE dispatcher.ready (
     due double precision NOT NULL
 ) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0, vacuum_truncate = false);
 INSERT INTO dispatcher.ready (contact_id, campaign_id, due)
-SELECT id, campaign_id, due FROM dispatcher.contact WHERE due IS NOT NULL ORDER BY campaign_id, due, id;
+SELECT id, campaign_id, due FROM dispatcher.contact WHERE due IS NOT NULL AND reason IS NULL
+ORDER BY campaign_id, due, id;
 CREATE INDEX ready_due ON dispatcher.ready (campaign_id, due, contact_id);
 ALTER TABLE dispatcher.contact DROP COLUMN due;
 UPDATE dispatcher.contact SET status = 'open' WHERE reason IS NULL;
 
+ALTER TABLE dispatcher.reached DROP CONSTRAINT reached_pkey;
 DO $$
 DECLARE
     v_table regclass;
@@ -54,7 +63,6 @@ END $$;
 
 -- A person is looked up for each contact that is claimed or sent. In an index that is a tree, that takes
 -- several pages out of all of it; in a table of hashes, one. Rows come in the order of contacts.
-ALTER TABLE dispatcher.reached DROP CONSTRAINT reached_pkey;
 ALTER TABLE dispatcher.reached ADD PRIMARY KEY (contact_id, person);
 CREATE INDEX reached_person ON dispatcher.reached USING hash (person);
 
@@ -110,9 +118,18 @@ INNER JOIN dispatcher.campaign ON contact.campaign_id = campaign.id;
 
 DO $$
 DECLARE
+    v_owner text := (
+        SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'dispatcher.contact'::regclass
+    );
     v_grant text;
 BEGIN
+    EXECUTE format('ALTER TABLE dispatcher.ready OWNER TO %I', v_owner);
+    EXECUTE format('ALTER VIEW dispatcher.contact_now OWNER TO %I', v_owner);
+    EXECUTE format('ALTER VIEW dispatcher.lineage_row OWNER TO %I', v_owner);
     FOR v_grant IN SELECT json_array_elements_text(current_setting('dispatcher.grants')::json) LOOP
         EXECUTE v_grant;
     END LOOP;
 END $$;
+
+-- A run of version 1 that is just starting is not to get in: the new function has one parameter more.
+DROP FUNCTION IF EXISTS dispatcher.register(text, text, double precision);
