@@ -49,13 +49,12 @@ WHERE
 
 -- name: ready_in_error
 SELECT COUNT(*) FROM dispatcher.ready
+LEFT JOIN dispatcher.held ON held.contact_id = ready.contact_id
+LEFT JOIN dispatcher.unsettled ON unsettled.contact_id = ready.contact_id
+LEFT JOIN dispatcher.contact
+    ON contact.id = ready.contact_id AND contact.campaign_id = ready.campaign_id
 WHERE
-    EXISTS (SELECT 1 FROM dispatcher.held WHERE held.contact_id = ready.contact_id)
-    OR EXISTS (SELECT 1 FROM dispatcher.unsettled WHERE unsettled.contact_id = ready.contact_id)
-    OR NOT EXISTS (
-        SELECT 1 FROM dispatcher.contact
-        WHERE contact.id = ready.contact_id AND contact.campaign_id = ready.campaign_id
-    )
+    held.contact_id IS NOT NULL OR unsettled.contact_id IS NOT NULL OR contact.id IS NULL
 
 -- name: claimed_in_error
 SELECT COUNT(*) FROM dispatcher.held

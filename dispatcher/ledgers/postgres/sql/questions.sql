@@ -157,12 +157,20 @@ SELECT
 FROM dispatcher.contact_now
 WHERE id IN (
     SELECT id FROM (
-        SELECT id FROM dispatcher.contact
-        WHERE
-            %(is_final)s::boolean AND id > %(after)s AND campaign_id = %(campaign)s AND status = %(status)s
+        (
+            SELECT id FROM dispatcher.contact
+            WHERE
+                %(is_final)s::boolean AND id > %(after)s AND campaign_id = %(campaign)s
+                AND status = %(status)s
+            ORDER BY id LIMIT %(limit)s
+        )
         UNION ALL
-        SELECT contact_id FROM dispatcher.ready
-        WHERE %(status)s::text = 'ready' AND contact_id > %(after)s AND campaign_id = %(campaign)s
+        (
+            SELECT contact_id FROM dispatcher.ready
+            WHERE
+                %(status)s::text = 'ready' AND contact_id > %(after)s AND campaign_id = %(campaign)s
+            ORDER BY contact_id LIMIT %(limit)s
+        )
         UNION ALL
         SELECT contact_id FROM dispatcher.held
         WHERE
