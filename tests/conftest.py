@@ -13,6 +13,7 @@ from tests.support.distribution import Distribution
 from tests.support.ledgers import forget_ledgers
 from tests.support.memory_folder import use_memory
 from tests.support.servers.shared import (  # noqa: F401 - fixtures of all suites
+    address,
     kafka_server,
     ledger_databases,
     postgres_server,

@@ -53,13 +53,6 @@ def few_in_short(steps):
 
 
 @pytest.fixture
-def address(ledger_databases):
-    address = ledger_databases.create()
-    yield address
-    ledger_databases.drop(address)
-
-
-@pytest.fixture
 def other(ledger_databases):
     address = ledger_databases.create_empty()
     yield address

@@ -23,13 +23,6 @@ PRUNED = "DELETE FROM dispatcher.contact"
 
 
 @pytest.fixture
-def address(ledger_databases):
-    address = ledger_databases.create()
-    yield address
-    ledger_databases.drop(address)
-
-
-@pytest.fixture
 def store(address):
     return PostgresOperatorStore(address)
 

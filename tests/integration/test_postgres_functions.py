@@ -24,13 +24,6 @@ ROLE, PASSWORD = "no_owner", "no-owner-9"
 
 
 @pytest.fixture
-def address(ledger_databases):
-    address = ledger_databases.create()
-    yield address
-    ledger_databases.drop(address)
-
-
-@pytest.fixture
 def of_a_run(address):
     """A role that reads and writes, and owns nothing."""
     with connect(address) as server:

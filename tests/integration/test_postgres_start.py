@@ -35,13 +35,6 @@ pytestmark = on("postgres_server")
 NOW = 1000.0
 
 
-@pytest.fixture
-def address(ledger_databases):
-    address = ledger_databases.create()
-    yield address
-    ledger_databases.drop(address)
-
-
 @contextmanager
 def changed(address, setting):
     """Have another setting for all sessions of the database."""

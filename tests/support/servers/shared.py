@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from dispatcher.ledgers.postgres.address import PostgresAddress
 from tests.support.postgres_ledger import LedgerDatabases
 from tests.support.servers.kafka import Broker, kafka
 from tests.support.servers.postgres import Postgres, postgres
@@ -50,6 +51,14 @@ def postgres_server() -> Iterator[Postgres]:
 def ledger_databases(postgres_server: Postgres) -> LedgerDatabases:
     """Databases with a ledger, on the server of the databases."""
     return LedgerDatabases(postgres_server)
+
+
+@pytest.fixture
+def address(ledger_databases: LedgerDatabases) -> Iterator[PostgresAddress]:
+    """The address of a new database with an empty ledger."""
+    address = ledger_databases.create()
+    yield address
+    ledger_databases.drop(address)
 
 
 @pytest.fixture(scope="session")
