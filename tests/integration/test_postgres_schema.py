@@ -19,7 +19,7 @@ pytestmark = on("postgres_server")
 NOW = 1000.0
 STATUSES = ("ready", "claimed", "sending", "in_doubt", "skipped", "parked", "notified")
 RUN_OUT = "UPDATE dispatcher.daemon SET lease_until = clock_timestamp() - interval '1 second'"
-READER = "reader_of_views"
+READER, OWNER = "reader_of_views", "owner_of_tables"
 
 # A ledger of version 1 with a contact of each status.
 ROWS_OF_1 = """
@@ -156,6 +156,45 @@ def test_rights_are_as_before(of_version_1):
     assert after - before == {("ready", "INSERT", "NO"), ("ready", "DELETE", "NO")}
     assert before <= after
     assert len(owners) == 1
+
+
+def test_what_an_administrator_migrates_is_the_owners(empty, monkeypatch):
+    """With the owner's default rights, and without those that were taken away."""
+    with connect(empty) as server:
+        server.execute(f"CREATE ROLE {OWNER}")
+        server.execute(f"CREATE ROLE {READER}")
+        server.execute(f"GRANT CREATE ON DATABASE {empty.url.rpartition('/')[2]} TO {OWNER}")
+        defaults = f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER}"
+        server.execute(f"{defaults} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC")
+        server.execute(f"{defaults} GRANT SELECT ON TABLES TO {READER}")
+        server.execute(f"SET ROLE {OWNER}")
+        with monkeypatch.context() as patch:
+            patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
+            migrate(server, empty)
+        server.execute(f"REVOKE SELECT ON dispatcher.contact_now FROM {READER}")
+        server.execute("RESET ROLE")
+        assert migrate(server, empty) == (1, 2, True)
+        owners = server.execute(
+            "SELECT relowner::regrole::text FROM pg_class"
+            " WHERE relnamespace = 'dispatcher'::regnamespace"
+            " UNION SELECT proowner::regrole::text FROM pg_proc"
+            " WHERE pronamespace = 'dispatcher'::regnamespace"
+        ).fetchall()
+        public = server.execute(
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'dispatcher'::regnamespace"
+            " AND has_function_privilege('public', oid, 'execute')"
+        ).fetchall()
+        readable = server.execute(
+            "SELECT relname FROM pg_class WHERE relname IN ('contact_now', 'lineage_row', 'held')"
+            " AND has_table_privilege(%s, oid, 'select') ORDER BY 1",
+            [READER],
+        ).fetchall()
+        for role in (OWNER, READER):
+            server.execute(f"DROP OWNED BY {role} CASCADE")
+            server.execute(f"DROP ROLE {role}")
+    assert owners == [(OWNER,)]
+    assert public == []
+    assert readable == [("held",), ("lineage_row",)]
 
 
 @pytest.mark.parametrize("of", ["lineage_row", "contact", "lineage"])

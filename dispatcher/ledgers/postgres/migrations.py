@@ -57,6 +57,11 @@ _TABLES = """
 _FENCE = "UPDATE dispatcher.daemon SET fenced = true WHERE NOT fenced"
 _NEEDED_BY_OTHERS = ("2BP01", "0A000")
 """SQLSTATEs if a view of somebody else reads a table or a view of the ledger."""
+_BECOME_OWNER = """
+    SELECT set_config('role', pg_get_userbyid(relowner), true) FROM pg_class
+    WHERE oid = to_regclass('dispatcher.store') AND pg_get_userbyid(relowner) <> current_user
+"""
+"""What an administrator makes belongs to the owner, with the rights that these give by default."""
 _LONG = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'"
 
 
@@ -188,7 +193,22 @@ def _migrate(connection: "Connection[Any]", address: PostgresAddress) -> Migrate
     before, newest = schema_version(connection), len(MIGRATIONS)
     if before > newest:
         check_schema(connection, address)
-    if 0 < before < newest:
+    replaces = before < newest or has_older_functions(connection)
+    if replaces:
+        connection.execute(_BECOME_OWNER)
+    if before < newest:
+        _migrate_tables(connection, address, before)
+    if replaces:
+        for name in FUNCTIONS:
+            connection.execute(script(name), prepare=False)
+        record = _RECORD.format(version=FUNCTIONS_VERSION, digest=functions_digest())
+        connection.execute(record, prepare=False)
+    return Migrated(before, newest, replaces)
+
+
+def _migrate_tables(connection: "Connection[Any]", address: PostgresAddress, before: int) -> None:
+    newest = len(MIGRATIONS)
+    if before > 0:
         _end_runs(connection, address)
     for name in MIGRATIONS[before:]:
         connection.execute(script(name), prepare=False)
@@ -197,18 +217,10 @@ def _migrate(connection: "Connection[Any]", address: PostgresAddress) -> Migrate
             "INSERT INTO dispatcher.store (version, era) VALUES (%s, %s)",
             (newest, secrets.token_hex(8)),
         )
-    elif before < newest:
-        connection.execute(_SET_VERSION, (newest,))
-    if 0 < before < newest:
-        for (table,) in connection.execute(_TABLES).fetchall():
-            connection.execute(f"ANALYZE {table}")  # the planner does not know new columns
-    replaces = before < newest or has_older_functions(connection)
-    if replaces:
-        for name in FUNCTIONS:
-            connection.execute(script(name), prepare=False)
-        record = _RECORD.format(version=FUNCTIONS_VERSION, digest=functions_digest())
-        connection.execute(record, prepare=False)
-    return Migrated(before, newest, replaces)
+        return
+    connection.execute(_SET_VERSION, (newest,))
+    for (table,) in connection.execute(_TABLES).fetchall():
+        connection.execute(f"ANALYZE {table}")  # the planner knows nothing of new columns
 
 
 def _end_runs(connection: "Connection[Any]", address: PostgresAddress) -> None:

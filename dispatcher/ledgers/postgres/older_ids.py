@@ -24,7 +24,7 @@ _RESPELL = """
     WITH moved AS (
         DELETE FROM dispatcher.reached
         USING unnest(%(older)s::text [], %(present)s::text []) AS form (older, present)
-        WHERE reached.person = form.older
+        WHERE reached.person || '' = form.older
         RETURNING form.present, reached.contact_id, reached.campaign_id, reached.at
     )
     INSERT INTO dispatcher.reached (person, contact_id, campaign_id, at) SELECT * FROM moved

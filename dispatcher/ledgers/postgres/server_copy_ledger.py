@@ -164,7 +164,8 @@ class ServerCopyLedger:
     def _sorted_pages(self, table: LedgerTable, place: list[Any]) -> Iterator[list[Row]]:
         """Let the server sort a table once, and read the result in a session of its own.
 
-        A cursor ends with its transaction, and the lease is renewed in others meanwhile.
+        A cursor ends with its transaction, and the lease is renewed in others meanwhile. While the
+        server sorts, it is not: it may run out, and is renewed then if no other copy has begun.
         """
         statement = select_of(table, None, after=bool(place))
         with (

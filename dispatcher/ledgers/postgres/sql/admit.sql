@@ -97,7 +97,7 @@ BEGIN
             WHEN claimed AND EXISTS (
                 SELECT 1 FROM dispatcher.reached
                 WHERE
-                    reached.person = v ->> 8 AND reached.campaign_id = p_campaign
+                    reached.person || '' = v ->> 8 AND reached.campaign_id = p_campaign
                     AND NOT EXISTS (
                         SELECT 1 FROM dispatcher.unsettled
                         WHERE unsettled.contact_id = reached.contact_id

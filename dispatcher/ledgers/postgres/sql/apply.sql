@@ -87,7 +87,7 @@ RETURNS TABLE (
                 (v ->> 10)::boolean AND EXISTS (
                     SELECT 1 FROM dispatcher.reached
                     WHERE
-                        reached.person = unsettled.person
+                        reached.person || '' = unsettled.person
                         AND reached.campaign_id = unsettled.campaign_id
                         AND reached.contact_id <> unsettled.contact_id
                 ) THEN 'same_person'
@@ -95,7 +95,7 @@ RETURNS TABLE (
                 (v ->> 11)::bigint > 0 AND (
                     SELECT count(*) FROM dispatcher.reached
                     WHERE
-                        reached.person = unsettled.person
+                        reached.person || '' = unsettled.person
                         AND reached.at >= (v ->> 12)::double precision
                         AND reached.contact_id <> unsettled.contact_id
                 ) >= (v ->> 11)::bigint THEN 'capped'
@@ -429,12 +429,14 @@ BEGIN
     END IF;
 
     IF cardinality(v_done) < p_changes THEN
-        SELECT jsonb_agg(jsonb_build_array(asked.id, contact_now.status)) INTO v_refused
+        SELECT jsonb_agg(jsonb_build_array(asked.id, found.status)) INTO v_refused
         FROM (
             SELECT it.id
             FROM jsonb_object_keys(p_work) AS kind (name), dispatcher.changes(p_work, name) AS it
         ) AS asked
-        LEFT JOIN dispatcher.contact_now ON contact_now.id = asked.id
+        LEFT JOIN LATERAL (
+            SELECT status FROM dispatcher.contact_now WHERE contact_now.id = asked.id OFFSET 0
+        ) AS found ON true
         WHERE asked.id <> ALL (v_done);
     END IF;
     IF jsonb_array_length(v_blocked) > 0 OR v_refused IS NOT NULL THEN

@@ -15,23 +15,20 @@ BEGIN
         SELECT array_agg(contact_id) INTO v_ids FROM (
             SELECT contact_id FROM dispatcher.ready
             WHERE campaign_id = p_campaign AND due <= p_now
-            ORDER BY due, contact_id LIMIT p_limit FOR UPDATE
+            ORDER BY due, contact_id + 0 LIMIT p_limit FOR UPDATE
         ) AS found;
     ELSE
         SELECT array_agg(contact_id) INTO v_ids FROM (
             SELECT contact_id FROM dispatcher.ready
-            WHERE campaign_id = p_campaign AND contact_id = ANY (p_ids)
+            WHERE campaign_id + 0 = p_campaign AND contact_id = ANY (p_ids)
             ORDER BY due, contact_id FOR UPDATE
         ) AS found;
     END IF;
     IF v_ids IS NULL THEN
         RETURN NULL;
     END IF;
-    WITH it AS MATERIALIZED (
-        SELECT id FROM unnest(v_ids) AS it (id)
-    ), taken AS (
-        DELETE FROM dispatcher.ready USING it WHERE ready.contact_id = it.id
-        RETURNING ready.contact_id, ready.due
+    WITH taken AS (
+        DELETE FROM dispatcher.ready WHERE contact_id = ANY (v_ids) RETURNING contact_id, due
     ), held AS (
         INSERT INTO dispatcher.held (contact_id, campaign_id, daemon_id)
         SELECT contact_id, p_campaign, p_me FROM taken
@@ -48,12 +45,14 @@ BEGIN
             WHEN EXISTS (
                 SELECT 1 FROM dispatcher.reached
                 WHERE
-                    reached.person = contact.person AND reached.campaign_id = contact.campaign_id
+                    reached.person || '' = contact.person AND reached.campaign_id = contact.campaign_id
                     AND reached.contact_id <> contact.id
             ) THEN 'same_person'
         END
     ) ORDER BY taken.due, id) INTO v_claims
-    FROM taken INNER JOIN dispatcher.contact ON contact.id = taken.contact_id;
+    FROM taken CROSS JOIN LATERAL (
+        SELECT * FROM dispatcher.contact WHERE contact.id = taken.contact_id OFFSET 0  -- one by one
+    ) AS contact;
     RETURN v_claims;
 END $$;
 

@@ -104,7 +104,7 @@ WHERE
 -- name: reached_of
 SELECT contact.id FROM dispatcher.reached
 INNER JOIN dispatcher.contact ON reached.contact_id = contact.id
-WHERE reached.person = ANY (%(person_hashes)s)
+WHERE reached.person || '' = ANY (%(person_hashes)s)
 
 -- name: facts
 SELECT
@@ -119,7 +119,7 @@ WHERE contact_now.id = ANY (%(ids)s) AND contact_now.text_sha256 <> ''
 -- name: was_known
 SELECT
     EXISTS (SELECT 1 FROM dispatcher.pruned WHERE key_hash = %(hash)s)
-    OR EXISTS (SELECT 1 FROM dispatcher.reached WHERE person = %(person_hash)s)
+    OR EXISTS (SELECT 1 FROM dispatcher.reached WHERE person || '' = %(person_hash)s)
 
 -- name: lock_contact
 SELECT 1 FROM dispatcher.contact WHERE id = %(id)s FOR UPDATE

@@ -211,13 +211,13 @@ WHERE campaign_id = %(campaign)s AND key_hash = ANY (%(hashes)s)
 -- name: reached_persons
 SELECT person FROM dispatcher.reached
 WHERE
-    campaign_id = %(campaign)s AND person = ANY (%(persons)s)
+    campaign_id = %(campaign)s AND person || '' = ANY (%(persons)s)
     AND NOT EXISTS (
         SELECT 1 FROM dispatcher.unsettled WHERE unsettled.contact_id = reached.contact_id
     )
 
 -- name: count_messages
-SELECT count(*) FROM dispatcher.reached WHERE person = ANY (%(persons)s) AND at >= %(since)s
+SELECT count(*) FROM dispatcher.reached WHERE person || '' = ANY (%(persons)s) AND at >= %(since)s
 
 -- name: unverified_page
 SELECT

@@ -77,7 +77,7 @@ SELECT json_agg(json_build_array(
 ))::text
 FROM dispatcher.reached INNER JOIN dispatcher.contact_now AS contact ON reached.contact_id = contact.id
 WHERE
-    reached.person IN (SELECT value FROM json_array_elements_text(%s::json) AS it (value))
+    reached.person || '' IN (SELECT value FROM json_array_elements_text(%s::json) AS it (value))
     AND (
         contact.status IN ('sending', 'in_doubt')
         OR (contact.status = 'parked' AND contact.reason = 'in_doubt')
