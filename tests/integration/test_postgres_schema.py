@@ -135,7 +135,7 @@ def test_rights_are_as_before(of_version_1):
         UNION
         SELECT table_name || '.' || column_name, privilege_type, is_grantable
         FROM information_schema.column_privileges AS it
-        WHERE grantee = %(role)s AND column_name IN ('key', 'status')
+        WHERE grantee = %(role)s AND column_name IN ('key', 'status', 'daemon_id')
         ORDER BY 1, 2
     """
     with connect(of_version_1) as server:
@@ -143,6 +143,7 @@ def test_rights_are_as_before(of_version_1):
         server.execute(f"GRANT SELECT ON dispatcher.lineage_row TO {READER} WITH GRANT OPTION")
         server.execute(f"GRANT SELECT (key, status) ON dispatcher.contact_now TO {READER}")
         server.execute(f"GRANT INSERT, DELETE ON dispatcher.held TO {READER}")
+        server.execute(f"GRANT SELECT (daemon_id) ON dispatcher.held TO {READER}")
         before = set(server.execute(granted, {"role": READER}))
         migrate(server, of_version_1)
         after = set(server.execute(granted, {"role": READER}))
@@ -153,6 +154,7 @@ def test_rights_are_as_before(of_version_1):
         server.execute(f"DROP ROLE {READER}")
     assert ("lineage_row", "SELECT", "YES") in before
     assert ("contact_now.key", "SELECT", "NO") in before
+    assert ("held.daemon_id", "SELECT", "NO") in before
     assert after - before == {("ready", "INSERT", "NO"), ("ready", "DELETE", "NO")}
     assert before <= after
     assert len(owners) == 1
