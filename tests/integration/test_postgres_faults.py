@@ -447,3 +447,20 @@ async def test_an_operators_nudge_arrives(open_store, direct):
     with connect(direct) as server:
         server.execute("UPDATE dispatcher.daemon SET nudge = nudge + 1")
     await asyncio.wait_for(changed, 5)
+
+
+async def test_a_server_that_warns_at_each_change_is_used(direct, open_store):
+    """It does, for example, when it has few transaction ids left."""
+    with connect(direct) as server:
+        server.execute("""
+            CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE WARNING 'few transactions are left'; RETURN NULL; END $$
+        """)
+        server.execute(
+            "CREATE TRIGGER warn AFTER UPDATE ON dispatcher.daemon EXECUTE FUNCTION warn()"
+        )
+    async with asyncio.timeout(30):
+        store = await open_store(direct)
+        assert not await store.try_take([Lease(LeaseKind.CAMPAIGN, "april")])
+        ledger = await store.campaign("april")
+        assert len(await claims_of(ledger, 3)) == 3

@@ -48,6 +48,7 @@ _SETTINGS = "SELECT " + ", ".join(
     for name, _, value in (it.partition("=") for it in (*PLAIN_PLANS, "lock_timeout=5s"))
 )
 """What a session has without a pooler, for one transaction."""
+_WAITS_FOR_REPLICA = "SyncRepWaitForLSN"
 _RENEW = "SELECT dispatcher.renew(%s, %s)"
 _RESUME = "SELECT dispatcher.resume(%s, %s)"
 _AGAIN = ("40001", "40P01", "55P03")
@@ -250,9 +251,10 @@ class Session:
     def _note_warning(self, said: "Diagnostic") -> None:
         """Note that a commit may have been answered without the replica, as after a cancellation.
 
-        The server says so in a warning whose words are translated, and the commit succeeds.
+        The server says so in a warning, and the commit succeeds. Its words are translated and its
+        code is a general one, so it is known by the server's function that waits (syncrep.c).
         """
-        if said.severity_nonlocalized == "WARNING":
+        if said.source_function == _WAITS_FOR_REPLICA:
             self._unreplicated = True
 
     def _await_replica(self, connection: "Connection[Any]") -> None:
