@@ -18,7 +18,10 @@ SERVER_URL = re.compile(r"postgres(?:ql)?(?:\+\w+)?://", re.IGNORECASE)
 _PASSWORD = re.compile(r"[^:@/]*:(?:[^@/]*|[^?]*)@")
 """A password as libpq reads it, or with slashes, which libpq takes for a part of the address."""
 _SECRET_OPTIONS = re.compile(r"(?:password|passwd|pwd)(?:=|%3d)", re.IGNORECASE)
-_EXAMPLE = "for example postgresql://dispatcher@db.example.com/dispatcher?sslmode=verify-full"
+_EXAMPLE = (
+    "for example postgresql://dispatcher_run@db.example.com/ledger"
+    "?sslmode=verify-full&sslrootcert=/etc/ssl/certs/ca-certificates.crt"
+)
 
 
 def _server_url(url: str) -> str:

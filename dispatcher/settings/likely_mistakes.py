@@ -50,7 +50,7 @@ def _ledger_warnings(s: Settings) -> Iterator[str]:
     if far and not has_encryption(url):
         yield (
             f"ledger.url: connections to {', '.join(far)} may be in plain text; add "
-            "sslmode=verify-full to the URL"
+            "sslmode=verify-full and sslrootcert=FILE to the URL (docs/ledger-postgres.md, TLS)"
         )
 
 

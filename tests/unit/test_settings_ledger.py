@@ -172,8 +172,8 @@ def test_plain_text_is_a_warning(tmp_path, url, hosts):
     settings = load(env={}, flags={"ledger.url": url}, purpose="status")
     found = [w for w in warnings(settings) if w.startswith("ledger.url")]
     expected = (
-        f"ledger.url: connections to {hosts} may be in plain text; add sslmode=verify-full to the "
-        "URL"
+        f"ledger.url: connections to {hosts} may be in plain text; add sslmode=verify-full and "
+        "sslrootcert=FILE to the URL (docs/ledger-postgres.md, TLS)"
     )
     assert found == ([] if hosts is None else [expected])
 
